@@ -1,0 +1,104 @@
+/** An agent that is a function of this process. */
+import type { Json } from "../base/json.ts";
+import type { AgentIdentity } from "../core/agent.ts";
+import type { AgentDriver, AgentEvents, Attempt, AttemptTask, RunEnd } from "./agent.ts";
+import { endOfThrown } from "./agent-error.ts";
+import { succeeded } from "./run-end.ts";
+
+/** What a function gets. */
+export interface AgentCall {
+  readonly task: AttemptTask;
+  /** Aborted when the run is no longer wanted: timeout, cancellation, stop. */
+  readonly signal: AbortSignal;
+  /** Tells how far it is; the latest value is shown. */
+  progress(value: Json): void;
+  /** One line for the log. */
+  log(message: string): void;
+  /** The agent's own, never shared; lives as long as the agent does in this process. */
+  readonly memory: Map<string, unknown>;
+}
+
+/** Does the task; what it returns (or resolves with) is the result. Says blame by throwing `AgentError`. */
+export type AgentFunction = (call: AgentCall) => unknown;
+
+export interface FunctionOptions {
+  /** Takes what the function logs. */
+  readonly log?: ((message: string) => void) | undefined;
+}
+
+/** A driver that calls the function once per attempt. A function that ignores its signal can't be stopped. */
+export function functionDriver(
+  identity: AgentIdentity,
+  run: AgentFunction,
+  options: FunctionOptions = {},
+): AgentDriver {
+  return new FunctionDriver(identity, run, options.log ?? discard);
+}
+
+const discard = (): void => {};
+
+/**
+ * One call's argument. `progress` is a getter, so that it may be taken out of the object, and yet costs nothing
+ * to those who never ask for it.
+ */
+class Call implements AgentCall {
+  readonly task: AttemptTask;
+  readonly signal: AbortSignal;
+  readonly memory: Map<string, unknown>;
+  readonly log: (message: string) => void;
+  readonly #attempt: Attempt;
+
+  constructor(attempt: Attempt, signal: AbortSignal, memory: Map<string, unknown>, log: (message: string) => void) {
+    this.task = attempt.task;
+    this.signal = signal;
+    this.memory = memory;
+    this.log = log;
+    this.#attempt = attempt;
+  }
+
+  get progress(): (value: Json) => void {
+    const attempt = this.#attempt;
+    return (value) => attempt.progress(value);
+  }
+}
+
+class FunctionDriver implements AgentDriver {
+  readonly identity: AgentIdentity;
+  readonly #run: AgentFunction;
+  readonly #log: (message: string) => void;
+  readonly #memory = new Map<string, unknown>();
+
+  constructor(identity: AgentIdentity, run: AgentFunction, log: (message: string) => void) {
+    this.identity = identity;
+    this.#run = run;
+    this.#log = log;
+  }
+
+  start(events: AgentEvents): void {
+    events.ready();
+  }
+
+  run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd> {
+    try {
+      const run = this.#run;
+      const value = run(new Call(attempt, signal, this.#memory, this.#log));
+      if (value instanceof Promise) return value.then(succeeded, endOfThrown);
+      if (isThenable(value)) return Promise.resolve(value).then(succeeded, endOfThrown);
+      return Promise.resolve(succeeded(value));
+    } catch (thrown) {
+      return Promise.resolve(endOfThrown(thrown));
+    }
+  }
+
+  alive(): boolean {
+    return true;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

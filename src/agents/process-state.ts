@@ -1,0 +1,29 @@
+/** What the system says of a process. */
+import { readFileSync } from "node:fs";
+
+/** True while a process exists that is neither stopped (SIGSTOP) nor a zombie; without /proc: while it exists. */
+export function isRunning(pid: number): boolean {
+  const state = processState(pid);
+  if (state !== undefined) return !["T", "t", "Z", "X"].includes(state);
+  return process.platform !== "linux" && exists(pid);
+}
+
+/** The letter of /proc/<pid>/stat; undefined when there is none. */
+function processState(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name before the state is in brackets and may hold anything, brackets too.
+    return stat.slice(stat.lastIndexOf(")") + 2)[0];
+  } catch {
+    return undefined;
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,69 @@
+/** The only file with entropy; and the seeded generator that replaces it where runs must repeat. */
+import { randomBytes, randomUUID } from "node:crypto";
+
+export interface Random {
+  /** In [0, 1). */
+  next(): number;
+}
+
+/** An integer in [0, bound). */
+export function below(random: Random, bound: number): number {
+  return Math.floor(random.next() * bound);
+}
+
+/**
+ * A generator that gives the same sequence for the same seed.
+ *
+ * @see "sfc32", Chris Doty-Humphrey, PractRand
+ */
+export function createRandom(seed: number): Random {
+  let a = 0x9e3779b9;
+  let b = 0x243f6a88;
+  let c = seed | 0;
+  let counter = 1;
+  const next = (): number => {
+    const sum = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + sum;
+    c |= 0;
+    return (sum >>> 0) / 2 ** 32;
+  };
+  for (let i = 0; i < 12; i++) next();
+  return { next };
+}
+
+/** Seeded anew at each start. */
+export function createSystemRandom(): Random {
+  return createRandom(randomBytes(4).readInt32LE());
+}
+
+/** Where ids and secrets come from. */
+export interface Entropy {
+  /** 128 random bits, as a UUID. */
+  uuid(): string;
+  /** `count` lower-case hex digits. */
+  hex(count: number): string;
+  /** 256 random bits, URL-safe. */
+  secret(): string;
+}
+
+export const systemEntropy: Entropy = {
+  uuid: () => randomUUID(),
+  hex: (count) =>
+    randomBytes(Math.ceil(count / 2))
+      .toString("hex")
+      .slice(0, count),
+  secret: () => randomBytes(32).toString("base64url"),
+};
+
+/** Repeatable ids for simulations. */
+export function seededEntropy(random: Random): Entropy {
+  const hex = (count: number): string => {
+    let digits = "";
+    while (digits.length < count) digits += below(random, 16).toString(16);
+    return digits;
+  };
+  return { uuid: () => hex(32), hex, secret: () => hex(43) };
+}

@@ -1,0 +1,252 @@
+/** The gate: decides for each task of a submission whether it is taken, before anything is recorded. */
+import { isPoolError, PoolError } from "../base/errors.ts";
+import type { PoolId, TaskId } from "../base/ids.ts";
+import { queueOf } from "./apply.ts";
+import type { Command, Known, Reply } from "./command.ts";
+import type { Resting } from "./event.ts";
+import { refuseCycle } from "./graph.ts";
+import type { Pool } from "./pool.ts";
+import { CLASS_LIMIT } from "./pool-queue.ts";
+import { leftWaiting } from "./room.ts";
+import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
+import type { NamespaceState } from "./state.ts";
+import type { FinalStatus, TaskSpec } from "./task.ts";
+import type { Turn } from "./turn.ts";
+
+/** What was decided for one task. */
+type Decision =
+  | { readonly name: "known"; readonly taskId: TaskId }
+  | { readonly name: "refused"; readonly error: PoolError }
+  | {
+      readonly name: "take";
+      readonly spec: TaskSpec;
+      readonly resting: Resting;
+      readonly waitsFor: readonly TaskId[];
+      readonly failedDependencies: readonly TaskId[];
+      /** It can't run: this dependency has ended, and not well. */
+      readonly broken: TaskId | undefined;
+    };
+
+/** What earlier tasks of the same submission take up. */
+interface Planned {
+  readonly specs: Map<TaskId, TaskSpec>;
+  readonly keys: Map<string, TaskSpec>;
+  readonly waiting: Map<PoolId, TaskSpec[]>;
+  readonly resting: Map<string, number>;
+}
+
+/** How long a caller whose task was refused should stay away when nothing better is known. Milliseconds. */
+const RETRY_AFTER_MS = 1_000;
+
+export function submit(state: NamespaceState, command: Extract<Command, { type: "submit" }>, turn: Turn): Reply {
+  const { specs, partial, known } = command;
+  if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
+  const cyclic = partial ? cyclesOf(specs) : new Map<TaskId, PoolError>();
+  if (!partial) refuseCycle(specs);
+  const batch = new Set(specs.map((spec) => spec.id));
+  const planned: Planned = { specs: new Map(), keys: new Map(), waiting: new Map(), resting: new Map() };
+  const decisions = specs.map((spec, index) => {
+    try {
+      const cycle = cyclic.get(spec.id);
+      if (cycle !== undefined) throw cycle;
+      return decide(state, spec, { known, planned, batch, nowMs: turn.nowMs });
+    } catch (error) {
+      if (!(error instanceof PoolError)) throw error;
+      if (!partial) throw specs.length === 1 ? error : inBatch(error, index);
+      batch.delete(spec.id);
+      return { name: "refused", error } as const;
+    }
+  });
+  if (partial) refuseOrphans(decisions, batch, state, known);
+  const items = decisions.map((decision) => carryOut(state, decision, turn));
+  // Only now, so that those who depend on them within the batch are there to be told.
+  for (const decision of decisions) if (decision.name === "take") endEarly(state, decision, turn);
+  return { type: "submitted", items };
+}
+
+/** With `partial`, only the tasks of a cycle are refused. */
+function cyclesOf(specs: readonly TaskSpec[]): Map<TaskId, PoolError> {
+  const found = new Map<TaskId, PoolError>();
+  for (;;) {
+    try {
+      refuseCycle(specs.filter((spec) => !found.has(spec.id)));
+      return found;
+    } catch (error) {
+      if (!isPoolError(error, "dependency_cycle")) throw error;
+      for (const id of error.details.cycle as readonly TaskId[]) found.set(id, error);
+    }
+  }
+}
+
+/** Names the element that spoils the batch. */
+function inBatch(error: PoolError, index: number): PoolError {
+  const path = typeof error.details.path === "string" ? `tasks[${index}].${error.details.path}` : `tasks[${index}]`;
+  return new PoolError(error.code, `tasks[${index}]: ${error.message}`, {
+    retryable: error.retryable,
+    details: { ...error.details, path, index },
+  });
+}
+
+/** With `partial`, tasks that depend on a refused one of the same batch are refused as well, however deep. */
+function refuseOrphans(decisions: Decision[], batch: Set<TaskId>, state: NamespaceState, known: Known): void {
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const [index, decision] of decisions.entries()) {
+      if (decision.name !== "take") continue;
+      const orphan = decision.waitsFor.find((id) => !batch.has(id) && !state.tasks.has(id) && !known.tasks.has(id));
+      if (orphan === undefined) continue;
+      decisions[index] = { name: "refused", error: unknownDependencies([orphan]) };
+      batch.delete(decision.spec.id);
+      changed = true;
+    }
+  }
+}
+
+function decide(
+  state: NamespaceState,
+  spec: TaskSpec,
+  facts: { known: Known; planned: Planned; batch: ReadonlySet<TaskId>; nowMs: number },
+): Decision {
+  const { known, planned, batch, nowMs } = facts;
+  const pool = state.pools.get(spec.pool);
+  if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
+  if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
+  refuseUnknownType(pool, spec);
+  const twin = sameRequest(state, spec, facts);
+  if (twin !== undefined) return { name: "known", taskId: twin };
+  if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
+    throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
+  }
+  const graph = resolveDependencies(state, spec, known, batch);
+  const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
+  const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);
+  if (graph.broken === undefined) refuseOverflow(state, pool, { spec, resting, planned });
+  planned.specs.set(spec.id, spec);
+  if (spec.idempotencyKey !== undefined) planned.keys.set(spec.idempotencyKey, spec);
+  return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
+}
+
+function refuseUnknownType({ options }: Pool, { type }: TaskSpec): void {
+  const { types } = options;
+  if (types === undefined || types.includes(type)) return;
+  const message = `type: pool ${options.id} takes ${types.join(", ")}; got ${type}`;
+  throw new PoolError("invalid", message, { details: { path: "type", types } });
+}
+
+/** The task that was admitted under the same idempotency key. The same key with another body is a conflict. */
+function sameRequest(
+  state: NamespaceState,
+  spec: TaskSpec,
+  { known, planned }: { known: Known; planned: Planned },
+): TaskId | undefined {
+  const key = spec.idempotencyKey;
+  if (key === undefined) return undefined;
+  const openId = state.keys.get(key);
+  const earlier =
+    (openId === undefined ? undefined : state.tasks.get(openId)?.spec) ??
+    planned.keys.get(key) ??
+    known.keys.get(key)?.spec;
+  if (earlier === undefined) return undefined;
+  if (earlier.bodyHash === spec.bodyHash) return earlier.id;
+  throw new PoolError("conflict", "the idempotency key was used for another task", {
+    details: { path: "idempotencyKey", taskId: earlier.id },
+  });
+}
+
+function resolveDependencies(
+  state: NamespaceState,
+  spec: TaskSpec,
+  known: Known,
+  batch: ReadonlySet<TaskId>,
+): { waitsFor: TaskId[]; failedDependencies: TaskId[]; broken: TaskId | undefined } {
+  const waitsFor: TaskId[] = [];
+  const failedDependencies: TaskId[] = [];
+  const unknown: TaskId[] = [];
+  let broken: TaskId | undefined;
+  for (const id of spec.dependencies) {
+    const status = endOf(state, id, known);
+    if (status === "open") waitsFor.push(id);
+    else if (status === undefined) {
+      if (batch.has(id)) waitsFor.push(id);
+      else unknown.push(id);
+    } else if (fateOf({ spec }, status) !== "met") broken ??= id;
+    else if (status !== "completed") failedDependencies.push(id);
+  }
+  if (unknown.length > 0) throw unknownDependencies(unknown);
+  return { waitsFor, failedDependencies, broken };
+}
+
+function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "open" | undefined {
+  const task = state.tasks.get(id);
+  if (task !== undefined) return task.state.name === "settled" ? task.state.settlement.status : "open";
+  return known.tasks.get(id)?.settlement.status;
+}
+
+function unknownDependencies(ids: readonly TaskId[]): PoolError {
+  return new PoolError("unknown_dependency", `dependencies: no task ${ids.join(", ")}`, {
+    details: { path: "dependencies", unknown: ids },
+  });
+}
+
+/** Bounds are checked once, here. What can start at once is taken even when the queue is full. */
+function refuseOverflow(
+  state: NamespaceState,
+  pool: Pool,
+  { spec, resting, planned }: { spec: TaskSpec; resting: Resting; planned: Planned },
+): void {
+  const { queue: limits } = pool.options;
+  const queue = queueOf(state, pool.id);
+  if (!queue.hasRoomForClass(spec.type, spec.requires)) throw full("classes", CLASS_LIMIT, CLASS_LIMIT);
+  if (resting.reason !== "agent") {
+    const blocked = resting.reason === "dependencies";
+    const key = `${pool.id} ${resting.reason}`;
+    const ahead = planned.resting.get(key) ?? 0;
+    const depth = (blocked ? pool.counts.dependencies : pool.counts.delay) + ahead;
+    const limit = blocked ? limits.blockedLimit : limits.delayedLimit;
+    if (depth >= limit) throw full(blocked ? "blocked" : "delayed", depth, limit);
+    planned.resting.set(key, ahead + 1);
+    return;
+  }
+  const ahead = planned.waiting.get(pool.id) ?? [];
+  planned.waiting.set(pool.id, ahead);
+  const depth = pool.counts.agent + ahead.length;
+  if (depth >= limits.limit) {
+    const left = queue.hasFree() ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
+    const startsAtOnce = queue.hasFree() && left === leftWaiting(queue, ahead);
+    if (left > limits.limit && !startsAtOnce) throw full("queue", depth, limits.limit);
+  }
+  ahead.push(spec);
+}
+
+function full(limit: string, depth: number, bound: number): PoolError {
+  return new PoolError("queue_full", `the ${limit} limit is reached: ${depth} of ${bound}`, {
+    retryable: true,
+    details: { limit, depth, bound, retryAfterMs: RETRY_AFTER_MS },
+  });
+}
+
+function carryOut(
+  state: NamespaceState,
+  decision: Decision,
+  turn: Turn,
+): Extract<Reply, { type: "submitted" }>["items"][number] {
+  if (decision.name === "known") return { taskId: decision.taskId, created: false };
+  if (decision.name === "refused") return { error: decision.error };
+  const { spec, resting, waitsFor, failedDependencies } = decision;
+  const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);
+  const num = state.lastNum + 1;
+  turn.record({ type: "task.submitted", num, spec, queuedAtMs, resting, waitsFor, failedDependencies });
+  return { taskId: spec.id, created: true };
+}
+
+/** A dependency had ended badly, or the deadline had passed, before the task came. */
+function endEarly(state: NamespaceState, { spec, broken }: Extract<Decision, { name: "take" }>, turn: Turn): void {
+  const task = state.tasks.get(spec.id);
+  if (task === undefined || task.state.name === "settled") return;
+  if (broken !== undefined) {
+    const fate = spec.onDependencyFailure === "fail" ? "failed" : "cancelled";
+    stopAndFinish(state, task, dependencyFailure(broken, fate, turn.nowMs), turn);
+  } else if (spec.deadlineAtMs !== undefined && spec.deadlineAtMs <= turn.nowMs) {
+    stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
+  }
+}

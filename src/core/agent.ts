@@ -1,0 +1,119 @@
+/** An agent: who works. Identity is durable, everything else starts anew with the engine. */
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+
+export type AgentKind = "function" | "daemon" | "command" | "remote";
+
+export const AGENT_KINDS: readonly AgentKind[] = ["function", "daemon", "command", "remote"];
+
+export type Lifecycle = "starting" | "ready" | "draining" | "crashed" | "restarting" | "stopped" | "quarantined";
+
+/** Legal moves of an agent's lifecycle; `apply` checks them. */
+export const AGENT_LIFECYCLE = {
+  starting: ["ready", "crashed", "draining", "stopped"],
+  ready: ["crashed", "draining", "stopped"],
+  draining: ["ready", "crashed", "stopped"],
+  crashed: ["restarting", "quarantined", "stopped", "ready"],
+  restarting: ["ready", "crashed", "draining", "stopped"],
+  stopped: ["starting"],
+  quarantined: ["restarting", "stopped"],
+} as const satisfies Record<Lifecycle, readonly Lifecycle[]>;
+
+export type Health = "healthy" | "degraded" | "unhealthy";
+
+/** Durable part. `id` belongs to (pool, name) and survives restarts of agent and engine. */
+export interface AgentIdentity {
+  readonly id: AgentId;
+  readonly pool: PoolId;
+  readonly name: string;
+  readonly kind: AgentKind;
+  /** Number in the pool, from 0: `{id}` of templates, and the port of a daemon is base port + ordinal. */
+  readonly ordinal: number;
+  /** Given at creation: decide which types it takes. */
+  readonly capabilities: readonly string[];
+  readonly concurrency: number;
+  readonly weight: number;
+  readonly priority: number;
+  readonly metadata?: { readonly [key: string]: Json } | undefined;
+  readonly isolation: Isolation;
+}
+
+/** What no two agents share; new with every spawn. */
+export interface Isolation {
+  readonly contextWindowId: string;
+  readonly toolSessionId: string;
+  readonly memoryHandleId: string;
+}
+
+/** One attempt that takes a slot of the agent, from lease until the run is known to have ended. */
+export interface Run {
+  readonly taskId: TaskId;
+  readonly fence: number;
+  /** The task is no longer leased to this run (timeout, cancel), but it may still be going on. */
+  readonly orphaned: boolean;
+  /** A heartbeat has named it. */
+  readonly named: boolean;
+}
+
+export interface LastExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly reason: string;
+  readonly atMs: number;
+  /** Last lines the process wrote. */
+  readonly logTail: readonly string[];
+}
+
+/** A remote agent's standing request for work. */
+export interface OpenClaim {
+  /** Names the waiting request, for the reply. */
+  readonly claimId: number;
+  readonly max: number;
+  readonly untilMs: number;
+  /** Fences leased to it in this turn. */
+  readonly leased: readonly number[];
+}
+
+/** Means over all attempts since the engine started. */
+export interface AgentStats {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly consecutiveFailures: number;
+  /** Sum over successes. */
+  readonly latencySumMs: number;
+  readonly abandoned: number;
+  readonly lastActivityAtMs?: number | undefined;
+}
+
+export const NO_STATS: AgentStats = { succeeded: 0, failed: 0, consecutiveFailures: 0, latencySumMs: 0, abandoned: 0 };
+
+/** What the core holds of an agent. Written by `apply` only. */
+export interface Agent {
+  identity: AgentIdentity;
+  isolation: Isolation;
+  lifecycle: Lifecycle;
+  health: Health;
+  /** Why the health is what it is; empty while healthy. */
+  healthReason: string;
+  /** By fence. `inFlight` is its size. */
+  readonly runs: Map<number, Run>;
+  cooldownUntilMs: number;
+  /** Length of the last rest that no Retry-After set; 0 after a success. */
+  cooldownMs: number;
+  claim: OpenClaim | undefined;
+  /** Types of the latest claim of a remote agent; undefined = any. */
+  claimTypes: readonly string[] | undefined;
+  /** Remote: last sign of life. */
+  lastSeenAtMs: number;
+  /** Since the engine started. */
+  restarts: number;
+  /** Instants of the restarts inside the window of the budget. */
+  restartsAtMs: readonly number[];
+  readyAtMs: number | undefined;
+  /** When a crashed or quarantined agent is tried again. */
+  retryAtMs: number | undefined;
+  /** Probes in a row. */
+  probes: { good: number; bad: number };
+  lastExit: LastExit | undefined;
+  stats: AgentStats;
+}

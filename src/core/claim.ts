@@ -1,0 +1,102 @@
+/** Remote agents ask for work and show that they live. */
+import { PoolError } from "../base/errors.ts";
+import type { AgentId, TaskId } from "../base/ids.ts";
+import type { Agent } from "./agent.ts";
+import { poolOf } from "./apply.ts";
+import { type Command, DONE, type Reply } from "./command.ts";
+import type { LeasedAttempt } from "./effect.ts";
+import { currentLease, renew } from "./lease.ts";
+import { endAttempt, freeHeldSlot } from "./settle.ts";
+import type { NamespaceState } from "./state.ts";
+import { becomeReady, closeClaim } from "./supervise.ts";
+import type { Turn } from "./turn.ts";
+
+function remoteAgent(state: NamespaceState, id: AgentId): Agent {
+  const agent = state.agents.get(id);
+  if (agent === undefined) throw new PoolError("not_found", `no agent ${id}; join again`, { details: { agentId: id } });
+  if (agent.identity.kind === "remote") return agent;
+  throw new PoolError("conflict", `agent ${id} is not a remote one`, { details: { agentId: id } });
+}
+
+/** Any sign of life; one that had fallen silent is back. */
+function seen(state: NamespaceState, agent: Agent, turn: Turn): void {
+  const agentId = agent.identity.id;
+  turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
+  if (agent.lifecycle === "crashed") becomeReady(state, agentId, turn);
+}
+
+/** Asks for work. A newer claim ends the older with nothing. */
+export function claim(state: NamespaceState, command: Extract<Command, { type: "claim" }>, turn: Turn): Reply {
+  const { agentId, claimId, max, untilMs, types } = command;
+  const agent = remoteAgent(state, agentId);
+  seen(state, agent, turn);
+  closeClaim(agent, turn);
+  turn.record({ type: "claim.opened", agentId, claim: { claimId, max, untilMs, leased: [] }, types });
+  return DONE;
+}
+
+/** Whoever waited has gone, or has waited long enough. */
+export function endClaim(state: NamespaceState, agentId: AgentId, claimId: number, turn: Turn): Reply {
+  const agent = state.agents.get(agentId);
+  if (agent?.claim?.claimId !== claimId) return DONE;
+  turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
+  closeClaim(agent, turn);
+  return DONE;
+}
+
+/** After a match: every claim that was given anything is answered with all of it. */
+export function answerClaims(state: NamespaceState, turn: Turn): void {
+  const claimed = new Map<Agent, LeasedAttempt[]>();
+  for (const event of turn.durable) {
+    if (event.type !== "task.leased") continue;
+    const agent = state.agents.get(event.agentId);
+    if (agent?.identity.kind !== "remote") continue;
+    const attempts = claimed.get(agent) ?? [];
+    attempts.push(event);
+    claimed.set(agent, attempts);
+  }
+  for (const [agent, leased] of claimed) {
+    if (agent.claim === undefined) continue;
+    const attempts = leased.map(({ taskId, agentId, number, fence, expiresAtMs }) => {
+      return { taskId, agentId, number, fence, expiresAtMs };
+    });
+    turn.request({ type: "answer_claim", claimId: agent.claim.claimId, attempts });
+    turn.record({ type: "claim.closed", agentId: agent.identity.id });
+  }
+}
+
+/**
+ * Renews what is named and tells what is to be stopped. What was never named long after its lease never reached the
+ * agent, and is given back; a run that is over and no longer named frees its slot.
+ */
+export function heartbeat(state: NamespaceState, command: Extract<Command, { type: "heartbeat" }>, turn: Turn): Reply {
+  const { agentId, attempts } = command;
+  const agent = remoteAgent(state, agentId);
+  const pool = poolOf(state, agent.identity.pool);
+  const { ttlMs, renewMs } = pool.options.lease;
+  seen(state, agent, turn);
+  const named = new Set(attempts.map(({ fence }) => fence));
+  const stop: TaskId[] = [];
+  for (const { taskId, fence } of attempts) {
+    const task = state.tasks.get(taskId);
+    if (task === undefined || currentLease(state, { taskId, fence })?.agentId !== agentId) {
+      stop.push(taskId);
+      continue;
+    }
+    renew(state, task, turn);
+    turn.record({ type: "run.named", agentId, fence });
+  }
+  for (const run of [...agent.runs.values()]) {
+    if (named.has(run.fence)) continue;
+    const lease = currentLease(state, run);
+    const task = state.tasks.get(run.taskId);
+    if (lease === undefined || task === undefined) freeHeldSlot(state, { agentId, fence: run.fence }, turn);
+    else if (!run.named && turn.nowMs > lease.assignedAtMs + renewMs) {
+      endAttempt(state, task, { name: "released", error: NEVER_NAMED }, turn, { held: false });
+    }
+  }
+  const quiet = pool.draining || state.draining !== undefined;
+  return { type: "heartbeat", stop, quiet, leaseExpiresAtMs: turn.nowMs + ttlMs };
+}
+
+const NEVER_NAMED = { code: "released", message: "its agent never named it" };

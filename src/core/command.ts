@@ -1,0 +1,95 @@
+/** Everything that may be asked of the core. Facts about settled tasks come along, looked up by the engine. */
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { AgentIdentity } from "./agent.ts";
+import type { Outcome } from "./outcome.ts";
+import type { PoolOptions } from "./pool.ts";
+import type { SettledFacts } from "./record.ts";
+import type { TaskSpec } from "./task.ts";
+
+/** Settled tasks that a command names, as they were when it was looked up. */
+export interface Known {
+  readonly tasks: ReadonlyMap<TaskId, SettledFacts>;
+  readonly keys: ReadonlyMap<string, SettledFacts>;
+}
+
+export type Command =
+  | { readonly type: "create_pool"; readonly options: PoolOptions }
+  | { readonly type: "change_pool"; readonly options: PoolOptions }
+  | { readonly type: "drain_pool"; readonly pool: PoolId }
+  /** Cancels what is open and removes pool and agents. */
+  | { readonly type: "delete_pool"; readonly pool: PoolId }
+  | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }
+  | { readonly type: "remove_agent"; readonly agentId: AgentId }
+  | { readonly type: "submit"; readonly specs: readonly TaskSpec[]; readonly partial: boolean; readonly known: Known }
+  | { readonly type: "cancel"; readonly taskId: TaskId; readonly reason: string; readonly known: Known }
+  | { readonly type: "replay"; readonly taskId: TaskId; readonly known: Known }
+  | {
+      readonly type: "report";
+      readonly agentId: AgentId | undefined;
+      readonly taskId: TaskId;
+      readonly fence: number;
+      readonly outcome: Outcome;
+      readonly known: Known;
+    }
+  | { readonly type: "started"; readonly taskId: TaskId; readonly fence: number }
+  | { readonly type: "progress"; readonly taskId: TaskId; readonly fence: number; readonly progress: Json }
+  | { readonly type: "agent_ready"; readonly agentId: AgentId }
+  | {
+      readonly type: "agent_exited";
+      readonly agentId: AgentId;
+      readonly exit: {
+        readonly code: number | null;
+        readonly signal: string | null;
+        readonly reason: string;
+        readonly logTail: readonly string[];
+      };
+    }
+  /** Its driver vouches for the runs on it. */
+  | { readonly type: "agent_alive"; readonly agentId: AgentId }
+  | { readonly type: "agent_probed"; readonly agentId: AgentId; readonly good: boolean }
+  | {
+      readonly type: "join";
+      readonly agent: Omit<AgentIdentity, "ordinal">;
+      readonly replace: boolean;
+    }
+  | {
+      readonly type: "claim";
+      readonly agentId: AgentId;
+      readonly claimId: number;
+      readonly max: number;
+      readonly untilMs: number;
+      readonly types: readonly string[] | undefined;
+    }
+  | { readonly type: "close_claim"; readonly agentId: AgentId; readonly claimId: number }
+  | {
+      readonly type: "heartbeat";
+      readonly agentId: AgentId;
+      readonly attempts: readonly { readonly taskId: TaskId; readonly fence: number }[];
+    }
+  /** After a start: what ran in the engine that died is lost, what runs elsewhere gets a full lease. */
+  | { readonly type: "recover" }
+  /** The engine itself was late: nobody's lease may end because of that. */
+  | { readonly type: "extend_leases" }
+  | { readonly type: "forget"; readonly taskIds: readonly TaskId[] }
+  | { readonly type: "drain"; readonly matching: boolean }
+  /** Ends what runs here as `released`; with `cancel` everything open is cancelled instead. */
+  | { readonly type: "halt"; readonly cancel: boolean }
+  /** Nothing is asked; something is due. */
+  | { readonly type: "tick" };
+
+export type CommandType = Command["type"];
+
+/** What the core answers, beside the state that it leaves. */
+export type Reply =
+  | { readonly type: "done" }
+  /** In the order of the specs: the task, and whether it is new. With `partial` also refusals. */
+  | {
+      readonly type: "submitted";
+      readonly items: readonly ({ readonly taskId: TaskId; readonly created: boolean } | { readonly error: unknown })[];
+    }
+  | { readonly type: "agent"; readonly agentId: AgentId }
+  | { readonly type: "cancelled"; readonly count: number }
+  | { readonly type: "heartbeat"; readonly stop: readonly TaskId[]; readonly quiet: boolean; readonly leaseExpiresAtMs: number };
+
+export const DONE: Reply = { type: "done" };

@@ -1,0 +1,58 @@
+/** Everything that falls due at some instant, in order. Entries are checked when they come up, never removed before. */
+import type { AgentId, TaskId } from "../base/ids.ts";
+import { Heap } from "../base/heap.ts";
+
+export type DueEntry =
+  | { readonly kind: "lease"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
+  | { readonly kind: "timeout"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
+  | { readonly kind: "held"; readonly atMs: number; readonly agentId: AgentId; readonly fence: number; readonly giveUp: boolean }
+  | { readonly kind: "deadline"; readonly atMs: number; readonly taskId: TaskId }
+  | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
+  | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number };
+
+/** Below this many entries nobody looks for dead ones. */
+const COMPACT_FROM = 1_024;
+
+export class Due {
+  #heap = Due.#empty();
+  #liveAtLast = 0;
+
+  static #empty(): Heap<DueEntry> {
+    return new Heap<DueEntry>((a, b) => a.atMs < b.atMs);
+  }
+
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  add(entry: DueEntry): void {
+    this.#heap.push(entry);
+  }
+
+  /** Earliest instant at which something may be due. */
+  get nextAtMs(): number | undefined {
+    return this.#heap.peek()?.atMs;
+  }
+
+  /** Takes the next entry that is due at `nowMs`. */
+  take(nowMs: number): DueEntry | undefined {
+    const next = this.#heap.peek();
+    if (next === undefined || next.atMs > nowMs) return undefined;
+    return this.#heap.pop();
+  }
+
+  /** Lets go of entries that can no longer matter, once they may be half of all: constant cost per entry. */
+  compact(isLive: (entry: DueEntry) => boolean): void {
+    if (this.#heap.size < COMPACT_FROM || this.#heap.size < 2 * this.#liveAtLast) return;
+    const kept = Due.#empty();
+    for (let entry = this.#heap.pop(); entry !== undefined; entry = this.#heap.pop()) {
+      if (isLive(entry)) kept.push(entry);
+    }
+    this.#heap = kept;
+    this.#liveAtLast = kept.size;
+  }
+}

@@ -1,0 +1,23 @@
+/** Everything the core may ask of the outside. Performed after the commit of the turn that asked. */
+import type { AgentId, TaskId } from "../base/ids.ts";
+
+export interface LeasedAttempt {
+  readonly taskId: TaskId;
+  readonly agentId: AgentId;
+  readonly number: number;
+  readonly fence: number;
+  readonly expiresAtMs: number;
+}
+
+export type Effect =
+  /** Start an attempt on an agent of this host. */
+  | { readonly type: "run"; readonly attempt: LeasedAttempt }
+  /** Tell a run to stop; the task is no longer its own. */
+  | { readonly type: "stop"; readonly agentId: AgentId; readonly taskId: TaskId; readonly fence: number }
+  /** Answer a remote agent's waiting claim. */
+  | { readonly type: "answer_claim"; readonly claimId: number; readonly attempts: readonly LeasedAttempt[] }
+  | { readonly type: "start_agent"; readonly agentId: AgentId }
+  /** End its process; its death is told as `agent_exited`. */
+  | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }
+  /** It was removed: stop it and let go of it. */
+  | { readonly type: "close_agent"; readonly agentId: AgentId };

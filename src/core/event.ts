@@ -1,0 +1,160 @@
+/** Everything that may have happened. Durable events are stored; volatile ones change memory only. */
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { AgentIdentity, Health, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
+import type { PoolOptions } from "./pool.ts";
+import type { SettledFacts } from "./record.ts";
+import type { Attempt, Settlement, TaskSpec } from "./task.ts";
+
+/** What a task waits for once it waits again. */
+export type Resting =
+  | { readonly reason: "agent" }
+  | { readonly reason: "dependencies" }
+  | { readonly reason: "delay" | "retry"; readonly untilMs: number };
+
+export type DurableEvent =
+  | { readonly type: "pool.created"; readonly pool: PoolId; readonly options: PoolOptions; readonly atMs: number }
+  | { readonly type: "pool.changed"; readonly pool: PoolId; readonly options: PoolOptions }
+  | { readonly type: "pool.deleted"; readonly pool: PoolId }
+  | { readonly type: "agent.added"; readonly agent: AgentIdentity }
+  | { readonly type: "agent.removed"; readonly agentId: AgentId; readonly pool: PoolId }
+  | {
+      readonly type: "task.submitted";
+      readonly num: number;
+      readonly spec: TaskSpec;
+      readonly queuedAtMs: number;
+      readonly resting: Resting;
+      /** Dependencies that have not ended yet. */
+      readonly waitsFor: readonly TaskId[];
+      readonly failedDependencies: readonly TaskId[];
+    }
+  /** It waits for something else now: its last dependency ended, its delay or backoff is over, or begins. */
+  | {
+      readonly type: "task.waiting";
+      readonly taskId: TaskId;
+      readonly resting: Resting;
+      /** A backoff is over: those that failed may serve again if nobody else could. */
+      readonly again: boolean;
+    }
+  /** One dependency more is out of the way. */
+  | {
+      readonly type: "task.dependency_met";
+      readonly taskId: TaskId;
+      readonly dependency: TaskId;
+      readonly failed: boolean;
+    }
+  | {
+      readonly type: "task.leased";
+      readonly taskId: TaskId;
+      readonly agentId: AgentId;
+      readonly number: number;
+      readonly fence: number;
+      readonly atMs: number;
+      readonly expiresAtMs: number;
+    }
+  /** Durable for remote agents, whose attempts outlive the engine. */
+  | { readonly type: "task.started"; readonly taskId: TaskId; readonly fence: number; readonly atMs: number }
+  /** An attempt ended and the task waits again. */
+  | {
+      readonly type: "attempt.ended";
+      readonly taskId: TaskId;
+      readonly attempt: Attempt;
+      /** Counted against `maxAttempts`. */
+      readonly charged: boolean;
+      /** The agent joins the task's failed list. */
+      readonly exclude: boolean;
+      /** The run may still be going on: its slot stays taken. */
+      readonly held: boolean;
+      readonly resting: Resting;
+    }
+  /** The task is final; with the attempt that ended with it, if one was running. */
+  | {
+      readonly type: "task.settled";
+      readonly taskId: TaskId;
+      readonly settlement: Settlement;
+      readonly attempt?: Attempt | undefined;
+      readonly charged: boolean;
+      readonly exclude: boolean;
+      readonly held: boolean;
+    }
+  /** A dead letter begins a new life. Carries what the core had let go. */
+  | { readonly type: "task.replayed"; readonly facts: SettledFacts; readonly atMs: number };
+
+export type VolatileEvent =
+  | { readonly type: "task.started_here"; readonly taskId: TaskId; readonly fence: number; readonly atMs: number }
+  | { readonly type: "lease.renewed"; readonly taskId: TaskId; readonly fence: number; readonly expiresAtMs: number }
+  | { readonly type: "task.progressed"; readonly taskId: TaskId; readonly fence: number; readonly progress: Json }
+  | { readonly type: "tasks.forgotten"; readonly taskIds: readonly TaskId[] }
+  /** The run is known to have ended: its slot is free. */
+  | { readonly type: "run.ended"; readonly agentId: AgentId; readonly fence: number; readonly abandoned: boolean }
+  | {
+      readonly type: "agent.lifecycle";
+      readonly agentId: AgentId;
+      readonly lifecycle: Lifecycle;
+      readonly atMs: number;
+      readonly lastExit?: LastExit | undefined;
+      /** Restarts that still count, this one included. */
+      readonly restartsAtMs?: readonly number[] | undefined;
+      /** When it will be tried again. */
+      readonly retryAtMs?: number | undefined;
+      /** New with every spawn. */
+      readonly isolation?: Isolation | undefined;
+    }
+  | { readonly type: "agent.health"; readonly agentId: AgentId; readonly health: Health; readonly reason: string }
+  | {
+      readonly type: "agent.rests";
+      readonly agentId: AgentId;
+      readonly untilMs: number;
+      readonly cooldownMs: number;
+    }
+  | { readonly type: "agent.rested"; readonly agentId: AgentId }
+  | { readonly type: "agent.seen"; readonly agentId: AgentId; readonly atMs: number }
+  | { readonly type: "agent.probed"; readonly agentId: AgentId; readonly good: number; readonly bad: number }
+  | {
+      readonly type: "claim.opened";
+      readonly agentId: AgentId;
+      readonly claim: OpenClaim;
+      readonly types: readonly string[] | undefined;
+    }
+  | { readonly type: "claim.closed"; readonly agentId: AgentId }
+  | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
+  | { readonly type: "pool.draining"; readonly pool: PoolId }
+  | { readonly type: "namespace.draining"; readonly matching: boolean };
+
+export type Event = DurableEvent | VolatileEvent;
+
+const DURABLE: Readonly<Record<Event["type"], boolean>> = {
+  "pool.created": true,
+  "pool.changed": true,
+  "pool.deleted": true,
+  "agent.added": true,
+  "agent.removed": true,
+  "task.submitted": true,
+  "task.waiting": true,
+  "task.dependency_met": true,
+  "task.leased": true,
+  "task.started": true,
+  "attempt.ended": true,
+  "task.settled": true,
+  "task.replayed": true,
+  "task.started_here": false,
+  "lease.renewed": false,
+  "task.progressed": false,
+  "tasks.forgotten": false,
+  "run.ended": false,
+  "agent.lifecycle": false,
+  "agent.health": false,
+  "agent.rests": false,
+  "agent.rested": false,
+  "agent.seen": false,
+  "agent.probed": false,
+  "claim.opened": false,
+  "claim.closed": false,
+  "run.named": false,
+  "pool.draining": false,
+  "namespace.draining": false,
+};
+
+export function isDurable(event: Event): event is DurableEvent {
+  return DURABLE[event.type];
+}

@@ -1,0 +1,104 @@
+/**
+ * A lane: tasks of one priority that the very same agents may run, in the order they are to be served.
+ *
+ * Most arrive in order and stand in a plain row; those that keep an earlier place (retries, releases, replays) stand
+ * in a small heap beside it. A task that has left is stepped over when its turn comes.
+ */
+import { Heap } from "../base/heap.ts";
+import type { AgentId } from "../base/ids.ts";
+import type { ServiceClass } from "./service-class.ts";
+import type { Priority, Task } from "./task.ts";
+
+/** Order inside one priority: replays first, then by age, then by admission. */
+export function precedes(a: Task, b: Task): boolean {
+  if (a.first !== b.first) return a.first;
+  if (a.queuedAtMs !== b.queuedAtMs) return a.queuedAtMs < b.queuedAtMs;
+  return a.num < b.num;
+}
+
+export class Lane {
+  readonly key: string;
+  readonly serviceClass: ServiceClass;
+  readonly priority: Priority;
+  /** Agents that failed these tasks. Undefined for tasks that nobody failed. */
+  readonly excluded: ReadonlySet<AgentId> | undefined;
+  /** A backoff is behind them: the excluded may serve when nobody else could. */
+  readonly again: boolean;
+  /** Somebody who is not excluded could serve. Kept by the matcher for lanes with exclusions. */
+  couldOthers = true;
+  /** Grows whenever another task comes to the head; heads in the groups' heaps name it. */
+  version = 0;
+  /** Passed over for the rest of this match: everybody free is excluded. */
+  aside = false;
+  #row: Task[] = [];
+  #rowHead = 0;
+  #early = new Heap<Task>(precedes);
+  #size = 0;
+
+  constructor(
+    key: string,
+    serviceClass: ServiceClass,
+    options: { priority: Priority; excluded: ReadonlySet<AgentId> | undefined; again: boolean },
+  ) {
+    this.key = key;
+    this.serviceClass = serviceClass;
+    this.priority = options.priority;
+    this.excluded = options.excluded;
+    this.again = options.again;
+  }
+
+  /** Tasks that stand here. */
+  get size(): number {
+    return this.#size;
+  }
+
+  push(task: Task): void {
+    task.lane = this;
+    this.#size += 1;
+    const last = this.#row[this.#row.length - 1];
+    if (last === undefined || this.#row.length === this.#rowHead || precedes(last, task)) this.#row.push(task);
+    else this.#early.push(task);
+  }
+
+  /** The task leaves, from wherever it stands. */
+  leave(task: Task): void {
+    task.lane = undefined;
+    this.#size -= 1;
+    if (this.#row.length + this.#early.size - this.#rowHead > 2 * this.#size + 64) this.#compact();
+  }
+
+  head(): Task | undefined {
+    this.#skipGone();
+    const row = this.#row[this.#rowHead];
+    const early = this.#early.peek();
+    if (row === undefined || early === undefined) return row ?? early;
+    return precedes(early, row) ? early : row;
+  }
+
+  #skipGone(): void {
+    while (this.#early.size > 0 && this.#early.peek()?.lane !== this) this.#early.pop();
+    while (this.#rowHead < this.#row.length && this.#row[this.#rowHead]?.lane !== this) this.#rowHead += 1;
+    this.#trim();
+  }
+
+  /** Gives back the room of those that left, a half at a time. */
+  #trim(): void {
+    if (this.#rowHead === this.#row.length) {
+      this.#row = [];
+      this.#rowHead = 0;
+    } else if (this.#rowHead > 1_024 && this.#rowHead * 2 > this.#row.length) {
+      this.#row = this.#row.slice(this.#rowHead);
+      this.#rowHead = 0;
+    }
+  }
+
+  #compact(): void {
+    this.#row = this.#row.slice(this.#rowHead).filter((task) => task.lane === this);
+    this.#rowHead = 0;
+    const early = new Heap<Task>(precedes);
+    for (let task = this.#early.pop(); task !== undefined; task = this.#early.pop()) {
+      if (task.lane === this) early.push(task);
+    }
+    this.#early = early;
+  }
+}

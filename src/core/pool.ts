@@ -1,0 +1,145 @@
+/** A pool: agents under one set of rules, and the counts that bound it. */
+import type { AgentId, PoolId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { BackoffOptions } from "../policies/backoff.ts";
+import type { RestartOptions } from "../policies/restart.ts";
+import type { AgentKind } from "./agent.ts";
+
+export type Strategy = "round_robin" | "least_loaded";
+
+export const STRATEGIES: readonly Strategy[] = ["round_robin", "least_loaded"];
+
+export interface QueueOptions {
+  /** Tasks that may wait for an agent. 0 = only what can start at once. */
+  readonly limit: number;
+  /** Tasks that may wait for dependencies. */
+  readonly blockedLimit: number;
+  /** Tasks that may wait for their `runAt`. */
+  readonly delayedLimit: number;
+}
+
+export interface RetryOptions {
+  /** Executions in total. */
+  readonly maxAttempts: number;
+  /** `immediate`: on another agent at once; `backoff`: always after a delay. */
+  readonly failover: "immediate" | "backoff";
+  /** Attempts that are given back without being charged, throttling excepted. */
+  readonly refundLimit: number;
+  readonly backoff: BackoffOptions;
+}
+
+export interface LeaseOptions {
+  /** How long an agent may stay silent before its task is given to another. Milliseconds. */
+  readonly ttlMs: number;
+  /** How often a lease is renewed. Milliseconds. */
+  readonly renewMs: number;
+}
+
+export interface SizeOptions {
+  readonly min: number;
+  readonly default: number;
+  readonly max: number;
+}
+
+/** How a daemon is started and watched. */
+export interface DaemonOptions {
+  /** Absolute, or looked up on the PATH. */
+  readonly program: string;
+  /** May hold `{port}`, `{id}` (number in the pool) and `{dir}`. */
+  readonly args: readonly string[];
+  /** Where an attempt is posted. */
+  readonly path: string;
+  /** Daemon i listens on `basePort + i`; 0 lets the system choose. */
+  readonly basePort: number;
+  readonly healthPath: string;
+  readonly readyTimeoutMs: number;
+  readonly readyIntervalMs: number;
+  readonly readyProbeMs: number;
+  /** Share of the daemons that must come up for the pool to start, rounded up. */
+  readonly readyShare: number;
+  /** File that takes what the daemon writes; `{id}` is its number in the pool. */
+  readonly logTemplate?: string | undefined;
+  /** Paths linked into the daemon's own directory. */
+  readonly link: readonly string[];
+  /** Sent as a bearer token with every request to the daemon. */
+  readonly token?: string | undefined;
+}
+
+/** How a command agent runs one process per attempt. */
+export interface CommandOptions {
+  readonly program: string;
+  /** May hold `{prompt}`, `{taskId}` and `{dir}`. Never given to a shell. */
+  readonly args: readonly string[];
+  readonly stdin: "prompt" | "json" | "none";
+  readonly output: "text" | "json" | "jsonl";
+  readonly exitCodes: { readonly task: readonly number[]; readonly throttle: readonly number[] };
+}
+
+export interface ProbeOptions {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Bad probes in a row that make an agent unhealthy. */
+  readonly fall: number;
+  /** Good probes in a row that make it healthy again. */
+  readonly rise: number;
+}
+
+/** One entry of `agents`: `count` agents alike, or the one that `size` drives. */
+export interface AgentTemplate {
+  readonly kind: AgentKind;
+  readonly name?: string | undefined;
+  readonly count: number;
+  readonly capabilities: readonly string[];
+  readonly concurrency: number;
+  readonly weight: number;
+  readonly priority: number;
+  readonly metadata?: { readonly [key: string]: Json } | undefined;
+  /** Environment variables added for process kinds. */
+  readonly env: { readonly [name: string]: string };
+  readonly daemon?: DaemonOptions | undefined;
+  readonly command?: CommandOptions | undefined;
+  readonly restart?: RestartOptions | undefined;
+  readonly probe?: ProbeOptions | undefined;
+}
+
+/** Every option of a pool, resolved: past `resolvePool` nothing is optional that has a default. */
+export interface PoolOptions {
+  readonly id: PoolId;
+  /** Types it takes; undefined = any. */
+  readonly types?: readonly string[] | undefined;
+  /** In process, a type that is not listed is refused or becomes `general`. */
+  readonly unknownType: "refuse" | "general";
+  readonly strategy: Strategy;
+  readonly size: SizeOptions;
+  readonly agents: readonly AgentTemplate[];
+  readonly queue: QueueOptions;
+  /** Lower priorities gain one `stepMs` of age per rank; false = strict. */
+  readonly ageing: { readonly stepMs: number } | false;
+  readonly retry: RetryOptions;
+  readonly lease: LeaseOptions;
+  /** Limit of one attempt, from its start. Undefined = none. */
+  readonly timeoutMs?: number | undefined;
+  /** Between asking a run to stop and killing it. */
+  readonly stopMs: number;
+  /** How long a function that ignores its signal keeps its slot. */
+  readonly abandonMs: number;
+  readonly restart: RestartOptions;
+  readonly probe: ProbeOptions;
+}
+
+/** What the core holds of a pool. Written by `apply` only. */
+export interface Pool {
+  readonly id: PoolId;
+  options: PoolOptions;
+  readonly createdAtMs: number;
+  readonly agentIds: Set<AgentId>;
+  /** Number for the next agent. */
+  nextOrdinal: number;
+  /** Of the agent chosen last. */
+  lastOrdinal: number;
+  draining: boolean;
+  /** Open tasks by what they wait for, and running. */
+  counts: { agent: number; dependencies: number; delay: number; retry: number; leased: number };
+  /** Since the engine started. */
+  totals: { submitted: number; completed: number; failed: number; cancelled: number };
+}

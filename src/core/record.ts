@@ -1,0 +1,81 @@
+/** The durable part of a task, as a store keeps it and gives it back. */
+import type { AgentId, TaskId } from "../base/ids.ts";
+import type { Attempt, Lease, Settlement, Task, TaskSpec } from "./task.ts";
+
+/** What changes of an open task. Narrow: the spec is written once, beside it. */
+export interface OpenFacts {
+  readonly num: number;
+  readonly spec: TaskSpec;
+  readonly state:
+    | { readonly name: "waiting"; readonly untilMs?: number | undefined; readonly reason: string }
+    | { readonly name: "leased"; readonly lease: Lease };
+  readonly queuedAtMs: number;
+  readonly first: boolean;
+  readonly attemptCount: number;
+  readonly lastNumber: number;
+  readonly lastFence: number;
+  readonly failedAgentIds: readonly AgentId[];
+  readonly again: boolean;
+  readonly refunds: number;
+  readonly replays: number;
+  readonly unmet: number;
+  readonly failedDependencies: readonly TaskId[];
+  readonly attempts: readonly Attempt[];
+}
+
+/** A task that has ended. */
+export interface SettledFacts {
+  readonly num: number;
+  readonly spec: TaskSpec;
+  readonly settlement: Settlement;
+  readonly queuedAtMs: number;
+  readonly attemptCount: number;
+  readonly lastNumber: number;
+  readonly lastFence: number;
+  readonly failedAgentIds: readonly AgentId[];
+  readonly failedDependencies: readonly TaskId[];
+  readonly refunds: number;
+  readonly replays: number;
+  readonly attempts: readonly Attempt[];
+}
+
+export function openFacts(task: Task): OpenFacts {
+  const { state } = task;
+  if (state.name === "settled") throw new TypeError("a settled task has no open row");
+  return {
+    num: task.num,
+    spec: task.spec,
+    state,
+    queuedAtMs: task.queuedAtMs,
+    first: task.first,
+    attemptCount: task.attemptCount,
+    lastNumber: task.lastNumber,
+    lastFence: task.lastFence,
+    failedAgentIds: task.failedAgentIds,
+    again: task.again,
+    refunds: task.refunds,
+    replays: task.replays,
+    unmet: task.unmet,
+    failedDependencies: task.failedDependencies,
+    attempts: task.attempts,
+  };
+}
+
+export function settledFacts(task: Task): SettledFacts {
+  const { state } = task;
+  if (state.name !== "settled") throw new TypeError("an open task has no history row");
+  return {
+    num: task.num,
+    spec: task.spec,
+    settlement: state.settlement,
+    queuedAtMs: task.queuedAtMs,
+    attemptCount: task.attemptCount,
+    lastNumber: task.lastNumber,
+    lastFence: task.lastFence,
+    failedAgentIds: task.failedAgentIds,
+    failedDependencies: task.failedDependencies,
+    refunds: task.refunds,
+    replays: task.replays,
+    attempts: task.attempts,
+  };
+}

@@ -1,0 +1,69 @@
+/** The state as a store gives it back: what is open, with every index rebuilt. */
+import type { AgentIdentity } from "./agent.ts";
+import { apply, enter, newTask, poolOf, waitFor } from "./apply.ts";
+import type { Resting } from "./event.ts";
+import type { PoolOptions } from "./pool.ts";
+import type { OpenFacts } from "./record.ts";
+import { emptyState, type NamespaceState } from "./state.ts";
+import type { Lease, Task } from "./task.ts";
+
+export interface Stored {
+  readonly epoch: number;
+  readonly lastNum: number;
+  readonly pools: readonly { readonly options: PoolOptions; readonly createdAtMs: number }[];
+  readonly agents: readonly AgentIdentity[];
+  /** In the order of `num`. */
+  readonly open: readonly OpenFacts[];
+}
+
+export function restore(stored: Stored, nowMs: number): NamespaceState {
+  const state = emptyState(stored.epoch);
+  for (const { options, createdAtMs } of stored.pools) {
+    apply(state, { type: "pool.created", pool: options.id, options, atMs: createdAtMs }, nowMs);
+  }
+  for (const agent of stored.agents) apply(state, { type: "agent.added", agent }, nowMs);
+  for (const facts of stored.open) restoreTask(state, facts);
+  for (const facts of stored.open) {
+    if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
+    for (const id of facts.spec.dependencies) if (state.tasks.has(id)) waitFor(state, id, facts.spec.id);
+  }
+  state.lastNum = Math.max(state.lastNum, stored.lastNum);
+  return state;
+}
+
+function restoreTask(state: NamespaceState, facts: OpenFacts): void {
+  const task: Task = {
+    ...newTask(facts.num, facts.spec, facts.queuedAtMs),
+    first: facts.first,
+    attemptCount: facts.attemptCount,
+    lastNumber: facts.lastNumber,
+    lastFence: facts.lastFence,
+    failedAgentIds: facts.failedAgentIds,
+    again: facts.again,
+    refunds: facts.refunds,
+    replays: facts.replays,
+    unmet: facts.unmet,
+    failedDependencies: facts.failedDependencies,
+    attempts: facts.attempts,
+  };
+  state.lastNum = Math.max(state.lastNum, facts.num);
+  if (facts.state.name === "leased") resume(state, task, facts.state.lease);
+  else enter(state, task, facts.state as Resting);
+}
+
+/** A task that ran when the engine died: its agent still holds it until somebody says otherwise. */
+function resume(state: NamespaceState, task: Task, lease: Lease): void {
+  const { id, idempotencyKey, deadlineAtMs } = task.spec;
+  state.tasks.set(id, task);
+  if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
+  if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
+  task.state = { name: "leased", lease };
+  const pool = poolOf(state, task.spec.pool);
+  pool.counts.leased += 1;
+  const agent = state.agents.get(lease.agentId);
+  agent?.runs.set(lease.fence, { taskId: id, fence: lease.fence, orphaned: false, named: false });
+  state.due.add({ kind: "lease", atMs: lease.expiresAtMs, taskId: id, fence: lease.fence });
+  const timeoutMs = task.spec.timeoutMs ?? pool.options.timeoutMs;
+  if (lease.startedAtMs === undefined || timeoutMs === undefined) return;
+  state.due.add({ kind: "timeout", atMs: lease.startedAtMs + timeoutMs, taskId: id, fence: lease.fence });
+}

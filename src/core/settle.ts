@@ -1,0 +1,236 @@
+/** The end of an attempt, the end of a task, and what that releases. */
+import { PoolError } from "../base/errors.ts";
+import type { AgentId, TaskId } from "../base/ids.ts";
+import { poolOf } from "./apply.ts";
+import { type Command, DONE, type Reply } from "./command.ts";
+import type { Resting } from "./event.ts";
+import { blameOf, type Outcome } from "./outcome.ts";
+import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
+import { anotherCouldServe } from "./roster.ts";
+import type { NamespaceState } from "./state.ts";
+import type { Attempt, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
+import type { Turn } from "./turn.ts";
+
+/** An agent, or what watches it, tells how an attempt ended. A report with an old fence is refused, whatever it says. */
+export function report(state: NamespaceState, command: Extract<Command, { type: "report" }>, turn: Turn): Reply {
+  const { taskId, fence, outcome, agentId } = command;
+  const task = state.tasks.get(taskId);
+  if (agentId !== undefined) freeHeldSlot(state, { agentId, fence }, turn);
+  if (task === undefined || task.state.name === "settled") return repeated(task, command);
+  if (task.state.name !== "leased" || task.state.lease.fence !== fence) throw stale(taskId, fence);
+  sawAgent(state, task.state.lease, turn);
+  endAttempt(state, task, outcome, turn, { held: false });
+  return DONE;
+}
+
+/** The report that settled the task may be repeated; every other comes too late. */
+function repeated(task: Task | undefined, { taskId, fence, outcome, known }: Extract<Command, { type: "report" }>): Reply {
+  const attempts = task?.attempts ?? known.tasks.get(taskId)?.attempts;
+  if (attempts === undefined) throw notFound(taskId);
+  const last = attempts[attempts.length - 1];
+  if (last?.fence !== fence || last.outcome !== outcome.name) throw stale(taskId, fence);
+  return DONE;
+}
+
+export function stale(taskId: TaskId, fence: number): PoolError {
+  return new PoolError("stale_fence", `fence ${fence} of task ${taskId} is not current`, { details: { taskId, fence } });
+}
+
+export function notFound(taskId: TaskId): PoolError {
+  return new PoolError("not_found", `no task ${taskId}`, { details: { taskId } });
+}
+
+/** A run that was told to stop, or had timed out, has ended after all. */
+export function freeHeldSlot(
+  state: NamespaceState,
+  run: { readonly agentId: AgentId; readonly fence: number; readonly abandoned?: boolean },
+  turn: Turn,
+): void {
+  const { agentId, fence, abandoned = false } = run;
+  const agent = state.agents.get(agentId);
+  if (agent?.runs.get(fence)?.orphaned !== true) return;
+  turn.record({ type: "run.ended", agentId, fence, abandoned });
+  if (agent.health === "degraded" && ![...agent.runs.values()].some((other) => other.orphaned)) {
+    turn.record({ type: "agent.health", agentId, health: "healthy", reason: "" });
+  }
+}
+
+function sawAgent(state: NamespaceState, { agentId }: Lease, turn: Turn): void {
+  if (state.agents.get(agentId)?.identity.kind !== "remote") return;
+  turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
+}
+
+/** Ends the running attempt and decides what follows. `held`: the run may still be going on. */
+export function endAttempt(
+  state: NamespaceState,
+  task: Task,
+  outcome: Outcome,
+  turn: Turn,
+  { held }: { held: boolean },
+): void {
+  if (task.state.name !== "leased") return;
+  const { lease } = task.state;
+  const { retry } = poolOf(state, task.spec.pool).options;
+  const verdict = afterAttempt(task, outcome, {
+    nowMs: turn.nowMs,
+    random: turn.random,
+    options: retry,
+    started: lease.startedAtMs !== undefined,
+    anotherCould: () =>
+      anotherCouldServe(
+        state,
+        task,
+        { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs },
+        turn.nowMs,
+      ),
+  });
+  const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
+  if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);
+  const { charged, exclude } = verdict;
+  if (verdict.name === "wait") {
+    const { resting } = verdict;
+    turn.record({ type: "attempt.ended", taskId: task.spec.id, attempt, charged, exclude, held, resting });
+  } else settleAttempt(state, task, { verdict, outcome, attempt, held }, turn);
+}
+
+function settleAttempt(
+  state: NamespaceState,
+  task: Task,
+  ended: { verdict: Extract<Verdict, { name: "settle" }>; outcome: Outcome; attempt: Attempt; held: boolean },
+  turn: Turn,
+): void {
+  const { verdict, outcome, attempt, held } = ended;
+  const settlement: Settlement = {
+    status: verdict.status,
+    error: verdict.error,
+    resultBytes: outcome.name === "succeeded" ? outcome.resultBytes : undefined,
+    usage: "usage" in outcome ? outcome.usage : undefined,
+    settledAtMs: turn.nowMs,
+    deadLettered: verdict.status === "failed",
+  };
+  finish(state, task, settlement, turn, {
+    ended: { attempt, held, charged: verdict.charged, exclude: verdict.exclude },
+  });
+}
+
+function endedAttempt(state: NamespaceState, lease: Lease, outcome: Outcome, nowMs: number): Attempt {
+  return {
+    number: lease.number,
+    agentId: lease.agentId,
+    agentName: state.agents.get(lease.agentId)?.identity.name ?? lease.agentId,
+    fence: lease.fence,
+    assignedAtMs: lease.assignedAtMs,
+    startedAtMs: lease.startedAtMs,
+    endedAtMs: nowMs,
+    outcome: outcome.name,
+    blame: blameOf(outcome),
+    error: outcome.name === "succeeded" ? undefined : outcome.error,
+    usage: "usage" in outcome ? outcome.usage : undefined,
+  };
+}
+
+/** First rest of a throttled agent that was not told how long, and the longest it doubles to. Milliseconds. */
+export const COOLDOWN_FIRST_MS = 1_000;
+export const COOLDOWN_CAP_MS = 60_000;
+
+/** A throttled agent rests: as told, else twice as long as the last time; the later of old and new end counts. */
+function rest(state: NamespaceState, { agentId }: Lease, retryAfterMs: number | undefined, turn: Turn): void {
+  const agent = state.agents.get(agentId);
+  if (agent === undefined) return;
+  const doubled = agent.cooldownMs === 0 ? COOLDOWN_FIRST_MS : Math.min(COOLDOWN_CAP_MS, 2 * agent.cooldownMs);
+  const cooldownMs = retryAfterMs === undefined ? doubled : agent.cooldownMs;
+  const untilMs = Math.max(agent.cooldownUntilMs, turn.nowMs + (retryAfterMs ?? doubled));
+  turn.record({ type: "agent.rests", agentId, untilMs, cooldownMs });
+}
+
+/** What ran when the task became final. */
+interface Ended extends Charge {
+  readonly attempt?: Attempt | undefined;
+  readonly held: boolean;
+}
+
+const NOTHING_RAN: Ended = { held: false, charged: false, exclude: false };
+
+/** Makes a task final and tells its dependents, and theirs. */
+function finish(
+  state: NamespaceState,
+  task: Task,
+  settlement: Settlement,
+  turn: Turn,
+  { ended = NOTHING_RAN, swept }: { ended?: Ended; swept?: ReadonlySet<TaskId> | undefined } = {},
+): void {
+  const settled: { id: TaskId; status: FinalStatus; dependents: readonly TaskId[] }[] = [];
+  const settle = (id: TaskId, to: Settlement, what: Ended): void => {
+    const dependents = state.dependents.get(id) ?? [];
+    turn.record({ type: "task.settled", taskId: id, settlement: to, ...what });
+    settled.push({ id, status: to.status, dependents });
+  };
+  settle(task.spec.id, settlement, ended);
+  // The list grows while it is walked: a chain of any length needs no stack.
+  for (const { id: dependency, status, dependents } of settled) {
+    for (const id of dependents) {
+      const dependent = state.tasks.get(id);
+      if (dependent?.state.name !== "waiting" || dependent.state.reason !== "dependencies") continue;
+      const fate = fateOf(dependent, status);
+      if (fate === "met") meetDependency(dependent, { dependency, failed: status !== "completed" }, turn);
+      else if (swept?.has(id)) settle(id, settlement, NOTHING_RAN);
+      else settle(id, dependencyFailure(dependency, fate, turn.nowMs), NOTHING_RAN);
+    }
+  }
+}
+
+/** What a dependency's end means for a task that waits for it. */
+export function fateOf(task: Pick<Task, "spec">, status: FinalStatus): "met" | "cancelled" | "failed" {
+  if (status === "completed" || task.spec.onDependencyFailure === "run") return "met";
+  return task.spec.onDependencyFailure === "fail" ? "failed" : "cancelled";
+}
+
+export function dependencyFailure(dependency: TaskId, status: "cancelled" | "failed", nowMs: number): Settlement {
+  const message = `its dependency ${dependency} did not complete`;
+  const error: TaskError = { code: "dependency_failed", message, blame: "dependency", details: { dependency } };
+  return { status, error, settledAtMs: nowMs, deadLettered: status === "failed" };
+}
+
+export function deadlineExceeded(settledAtMs: number): Settlement {
+  const error: TaskError = { code: "deadline_exceeded", message: "its deadline has passed" };
+  return { status: "failed", error, settledAtMs, deadLettered: true };
+}
+
+/** One dependency less; after the last the task waits for its time, or for an agent. */
+function meetDependency(task: Task, met: { dependency: TaskId; failed: boolean }, turn: Turn): void {
+  turn.record({ type: "task.dependency_met", taskId: task.spec.id, ...met });
+  if (task.unmet > 0) return;
+  turn.record({ type: "task.waiting", taskId: task.spec.id, resting: afterDependencies(task, turn.nowMs), again: false });
+}
+
+export function afterDependencies({ spec }: Pick<Task, "spec">, nowMs: number): Resting {
+  const { runAtMs } = spec;
+  return runAtMs !== undefined && runAtMs > nowMs ? { reason: "delay", untilMs: runAtMs } : { reason: "agent" };
+}
+
+/** Settles all of these in the same way, whatever they are to each other. */
+export function sweep(state: NamespaceState, tasks: readonly Task[], settlement: Settlement, turn: Turn): void {
+  const swept = new Set(tasks.map((task) => task.spec.id));
+  for (const task of tasks) {
+    if (task.state.name !== "settled") stopAndFinish(state, task, settlement, turn, swept);
+  }
+}
+
+/** Stops the running attempt, if any, and settles the task as said. */
+export function stopAndFinish(
+  state: NamespaceState,
+  task: Task,
+  settlement: Settlement,
+  turn: Turn,
+  swept?: ReadonlySet<TaskId>,
+): void {
+  if (task.state.name !== "leased") {
+    finish(state, task, settlement, turn, { swept });
+    return;
+  }
+  const { lease } = task.state;
+  const error = settlement.error ?? { code: "cancelled", message: "cancelled" };
+  const attempt = endedAttempt(state, lease, { name: "cancelled", error }, turn.nowMs);
+  finish(state, task, settlement, turn, { ended: { attempt, held: true, charged: false, exclude: false }, swept });
+  turn.request({ type: "stop", agentId: lease.agentId, taskId: task.spec.id, fence: lease.fence });
+}

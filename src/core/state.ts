@@ -1,0 +1,55 @@
+/** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { Agent } from "./agent.ts";
+import { Due } from "./due.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolQueue } from "./pool-queue.ts";
+import type { Task } from "./task.ts";
+
+export interface NamespaceState {
+  /** Number of this engine's term: the high part of every fence it issues. */
+  readonly epoch: number;
+  readonly pools: Map<PoolId, Pool>;
+  /** Open tasks, and settled ones whose commit isn't stored yet. */
+  readonly tasks: Map<TaskId, Task>;
+  readonly agents: Map<AgentId, Agent>;
+  /** Idempotency keys of `tasks`. */
+  readonly keys: Map<string, TaskId>;
+  readonly queues: Map<PoolId, PoolQueue>;
+  /** Tasks that wait for a dependency, by the dependency. */
+  readonly dependents: Map<TaskId, TaskId[]>;
+  readonly due: Due;
+  /** Pools in which work may have become possible since the last match. */
+  readonly dirty: Set<PoolId>;
+  /** Highest admission number given. */
+  lastNum: number;
+  /** Fences issued in this term. */
+  fences: number;
+  /** No new work; with `matching` what waits may still start. */
+  draining: { readonly matching: boolean } | undefined;
+}
+
+/** Fences grow over restarts, because the epoch does. */
+const FENCES_PER_EPOCH = 2 ** 32;
+
+export function emptyState(epoch: number): NamespaceState {
+  return {
+    epoch,
+    pools: new Map(),
+    tasks: new Map(),
+    agents: new Map(),
+    keys: new Map(),
+    queues: new Map(),
+    dependents: new Map(),
+    due: new Due(),
+    dirty: new Set(),
+    lastNum: 0,
+    fences: 0,
+    draining: undefined,
+  };
+}
+
+/** The fence the next lease gets. */
+export function nextFence(state: NamespaceState): number {
+  return state.epoch * FENCES_PER_EPOCH + state.fences + 1;
+}

@@ -1,0 +1,320 @@
+/** The one switch: what is due first, then commands, then one match. */
+import { PoolError } from "../base/errors.ts";
+import { submit } from "./admission.ts";
+import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
+import { type Command, DONE, type Known, type Reply } from "./command.ts";
+import type { DueEntry } from "./due.ts";
+import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
+import { matchReady } from "./match.ts";
+import type { PoolOptions } from "./pool.ts";
+import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
+import type { NamespaceState } from "./state.ts";
+import {
+  addAgent,
+  becomeReady,
+  checkSilence,
+  closeClaim,
+  exited,
+  forgetSilent,
+  join,
+  probed,
+  removeAgent,
+  startAgain,
+} from "./supervise.ts";
+import type { Settlement, Task } from "./task.ts";
+import type { Turn } from "./turn.ts";
+
+/**
+ * Carries out one command. Throws `PoolError` when it is refused; then nothing durable has been recorded for it.
+ * The engine calls `dueFirst`, then `step` for each command of the turn, then `matchLast`.
+ */
+export function step(state: NamespaceState, command: Command, turn: Turn): Reply {
+  switch (command.type) {
+    case "submit":
+      return submit(state, command, turn);
+    case "report":
+      return report(state, command, turn);
+    case "started":
+      return started(state, command, turn);
+    case "progress":
+      return progress(state, command, turn);
+    case "cancel":
+      return cancel(state, command, turn);
+    case "replay":
+      return replay(state, command, turn);
+    case "claim":
+      return claim(state, command, turn);
+    case "close_claim":
+      return endClaim(state, command.agentId, command.claimId, turn);
+    case "heartbeat":
+      return heartbeat(state, command, turn);
+    case "join":
+      return join(state, command, turn);
+    case "create_pool":
+      return createPool(state, command.options, turn);
+    case "change_pool":
+      return changePool(state, command.options, turn);
+    case "drain_pool":
+      return drainPool(state, command.pool, turn);
+    case "delete_pool":
+      return deletePool(state, command.pool, turn);
+    case "add_agent":
+      return addAgent(state, command, turn);
+    case "remove_agent":
+      return removeAgent(state, command.agentId, turn);
+    case "agent_ready":
+      return becomeReady(state, command.agentId, turn);
+    case "agent_exited":
+      return exited(state, command, turn);
+    case "agent_alive":
+      return vouch(state, command, turn);
+    case "agent_probed":
+      return probed(state, command, turn);
+    case "recover":
+      return recover(state, turn);
+    case "extend_leases":
+      return extendAll(state, turn);
+    case "forget":
+      turn.record({ type: "tasks.forgotten", taskIds: command.taskIds });
+      return DONE;
+    case "drain":
+      turn.record({ type: "namespace.draining", matching: command.matching });
+      return DONE;
+    case "halt":
+      return halt(state, command.cancel, turn);
+    case "tick":
+      return DONE;
+    default:
+      return command satisfies never;
+  }
+}
+
+/** Does all that is due at the turn's instant, before anything else happens in it. */
+export function dueFirst(state: NamespaceState, turn: Turn): void {
+  for (let entry = state.due.take(turn.nowMs); entry !== undefined; entry = state.due.take(turn.nowMs)) {
+    fallDue(state, entry, turn);
+  }
+  state.due.compact((entry) => isLive(state, entry));
+}
+
+/** Matches once, and answers the claims that were given work. */
+export function matchLast(state: NamespaceState, turn: Turn): void {
+  matchReady(state, turn);
+  answerClaims(state, turn);
+}
+
+function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
+  if (entry.kind === "lease" || entry.kind === "timeout") {
+    const lease = currentLease(state, entry);
+    const task = state.tasks.get(entry.taskId);
+    if (lease === undefined || task === undefined) return;
+    if (entry.kind === "timeout") timeOut(state, task, lease, turn);
+    else if (lease.expiresAtMs > turn.nowMs) state.due.add({ ...entry, atMs: lease.expiresAtMs });
+    else expire(state, task, lease, turn);
+    return;
+  }
+  if (entry.kind === "deadline" || entry.kind === "wake") {
+    const task = state.tasks.get(entry.taskId);
+    if (task === undefined || task.state.name === "settled") return;
+    if (entry.kind === "wake") wake(task, turn);
+    else if (task.spec.deadlineAtMs !== undefined && task.spec.deadlineAtMs <= turn.nowMs) {
+      stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
+    }
+    return;
+  }
+  const agent = state.agents.get(entry.agentId);
+  if (agent === undefined) return;
+  switch (entry.kind) {
+    case "held":
+      if (entry.giveUp) {
+        const abandoned = agent.identity.kind === "function";
+        freeHeldSlot(state, { agentId: entry.agentId, fence: entry.fence, abandoned }, turn);
+      } else if (agent.runs.get(entry.fence)?.orphaned === true && agent.health === "healthy") {
+        const reason = "a run ignores its signal";
+        turn.record({ type: "agent.health", agentId: entry.agentId, health: "degraded", reason });
+      }
+      break;
+    case "rested":
+      if (agent.cooldownUntilMs <= turn.nowMs) turn.record({ type: "agent.rested", agentId: entry.agentId });
+      break;
+    case "retry_agent":
+      if (agent.retryAtMs !== undefined && agent.retryAtMs <= turn.nowMs) startAgain(state, agent, turn);
+      break;
+    case "silent":
+      checkSilence(state, agent, turn);
+      break;
+    case "gone":
+      forgetSilent(state, agent, turn);
+      break;
+    case "claim":
+      endClaim(state, entry.agentId, entry.claimId, turn);
+      break;
+    default:
+      entry satisfies never;
+  }
+}
+
+/** False for an entry that could only be passed over when it comes up. */
+function isLive(state: NamespaceState, entry: DueEntry): boolean {
+  switch (entry.kind) {
+    case "lease":
+    case "timeout":
+      return currentLease(state, entry) !== undefined;
+    case "deadline":
+    case "wake": {
+      const task = state.tasks.get(entry.taskId);
+      return task !== undefined && task.state.name !== "settled";
+    }
+    case "held":
+      return state.agents.get(entry.agentId)?.runs.has(entry.fence) === true;
+    case "claim":
+      return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
+    default:
+      return state.agents.has(entry.agentId);
+  }
+}
+
+/** Its delay or backoff is over: it waits for an agent. */
+function wake(task: Task, turn: Turn): void {
+  if (task.state.name !== "waiting" || !("untilMs" in task.state) || task.state.untilMs > turn.nowMs) return;
+  const again = task.state.reason === "retry";
+  turn.record({ type: "task.waiting", taskId: task.spec.id, resting: { reason: "agent" }, again });
+}
+
+function progress(state: NamespaceState, command: Extract<Command, { type: "progress" }>, turn: Turn): Reply {
+  const { taskId, fence } = command;
+  if (currentLease(state, command) === undefined) {
+    if (state.tasks.has(taskId)) throw stale(taskId, fence);
+    throw notFound(taskId);
+  }
+  turn.record({ type: "task.progressed", taskId, fence, progress: command.progress });
+  return DONE;
+}
+
+function cancellation(nowMs: number, code: string, message: string): Settlement {
+  const error = { code, message, blame: "caller" as const };
+  return { status: "cancelled", error, settledAtMs: nowMs, deadLettered: false };
+}
+
+/** Cancelling what is cancelled is fine; what has ended otherwise stays as it is. */
+function cancel(state: NamespaceState, command: Extract<Command, { type: "cancel" }>, turn: Turn): Reply {
+  const { taskId, reason, known } = command;
+  const task = state.tasks.get(taskId);
+  if (task !== undefined && task.state.name !== "settled") {
+    stopAndFinish(state, task, cancellation(turn.nowMs, "cancelled", reason), turn);
+    return DONE;
+  }
+  refuseUnlessCancelled(task, taskId, known);
+  return DONE;
+}
+
+function refuseUnlessCancelled(task: Task | undefined, taskId: Task["spec"]["id"], known: Known): void {
+  const status = settlementOf(task, taskId, known).status;
+  if (status === "cancelled") return;
+  throw new PoolError("already_settled", `task ${taskId} is ${status}`, { details: { taskId, status } });
+}
+
+function settlementOf(task: Task | undefined, taskId: Task["spec"]["id"], known: Known): Settlement {
+  const settlement = task?.state.name === "settled" ? task.state.settlement : known.tasks.get(taskId)?.settlement;
+  if (settlement === undefined) throw notFound(taskId);
+  return settlement;
+}
+
+/** A dead letter begins a new life. The one way out of a final state. */
+function replay(state: NamespaceState, command: Extract<Command, { type: "replay" }>, turn: Turn): Reply {
+  const { taskId, known } = command;
+  const task = state.tasks.get(taskId);
+  if (task !== undefined && task.state.name !== "settled") {
+    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is open`, { details: { taskId } });
+  }
+  // A settled task that the core still holds is replayed from the facts that its commit has stored.
+  const facts = known.tasks.get(taskId);
+  if (facts === undefined) throw task === undefined ? notFound(taskId) : notStoredYet(taskId);
+  if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence)) throw notStoredYet(taskId);
+  if (!facts.settlement.deadLettered) {
+    const { status } = facts.settlement;
+    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is ${status}`, { details: { taskId, status } });
+  }
+  const pool = state.pools.get(facts.spec.pool);
+  if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
+  if (pool.draining) throw new PoolError("not_running", `pool ${pool.id} takes no more tasks`);
+  turn.record({ type: "task.replayed", facts, atMs: turn.nowMs });
+  return DONE;
+}
+
+function notStoredYet(taskId: Task["spec"]["id"]): PoolError {
+  return new PoolError("unavailable", `task ${taskId} is just being settled; try again`, { retryable: true });
+}
+
+function createPool(state: NamespaceState, options: PoolOptions, turn: Turn): Reply {
+  if (state.pools.has(options.id)) {
+    throw new PoolError("conflict", `a pool ${options.id} is already there`, { details: { path: "id", id: options.id } });
+  }
+  turn.record({ type: "pool.created", pool: options.id, options, atMs: turn.nowMs });
+  return DONE;
+}
+
+function changePool(state: NamespaceState, options: PoolOptions, turn: Turn): Reply {
+  if (!state.pools.has(options.id)) throw new PoolError("not_found", `no pool ${options.id}`);
+  turn.record({ type: "pool.changed", pool: options.id, options });
+  return DONE;
+}
+
+function drainPool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Reply {
+  if (!state.pools.has(id)) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  turn.record({ type: "pool.draining", pool: id });
+  return DONE;
+}
+
+/** What is left is cancelled; its history stays. */
+function deletePool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Reply {
+  const pool = state.pools.get(id);
+  if (pool === undefined) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  const left = openTasks(state).filter((task) => task.spec.pool === id);
+  sweep(state, left, cancellation(turn.nowMs, "pool_deleted", `its pool ${id} was deleted`), turn);
+  for (const agentId of [...pool.agentIds]) removeAgent(state, agentId, turn);
+  turn.record({ type: "pool.deleted", pool: id });
+  return { type: "cancelled", count: left.length };
+}
+
+function openTasks(state: NamespaceState): Task[] {
+  return [...state.tasks.values()].filter((task) => task.state.name !== "settled");
+}
+
+/** After a start: attempts of children and functions died with the engine; remote ones get one full lease. */
+function recover(state: NamespaceState, turn: Turn): Reply {
+  for (const task of [...state.tasks.values()]) {
+    if (task.state.name !== "leased") continue;
+    const agent = state.agents.get(task.state.lease.agentId);
+    if (agent?.identity.kind === "remote") continue;
+    const error = { code: "engine_died", message: "the engine died while it ran" };
+    endAttempt(state, task, { name: "lost", blame: "engine", kill: false, error }, turn, { held: false });
+  }
+  for (const agent of state.agents.values()) {
+    const agentId = agent.identity.id;
+    if (agent.identity.kind === "remote") {
+      becomeReady(state, agentId, turn);
+      renewAll(state, agent, turn);
+    } else turn.request({ type: "start_agent", agentId });
+  }
+  return DONE;
+}
+
+/** The engine stops: what runs here is given back, or everything open is cancelled when nothing would keep it. */
+function halt(state: NamespaceState, cancelAll: boolean, turn: Turn): Reply {
+  for (const agent of state.agents.values()) closeClaim(agent, turn);
+  const open = openTasks(state);
+  if (cancelAll) {
+    sweep(state, open, cancellation(turn.nowMs, "shutting_down", "the engine was closed"), turn);
+    return { type: "cancelled", count: open.length };
+  }
+  for (const task of open) {
+    if (task.state.name !== "leased") continue;
+    const { agentId, fence } = task.state.lease;
+    if (state.agents.get(agentId)?.identity.kind === "remote") continue;
+    const error = { code: "engine_stopped", message: "the engine was stopped" };
+    endAttempt(state, task, { name: "released", error }, turn, { held: true });
+    turn.request({ type: "stop", agentId, taskId: task.spec.id, fence });
+  }
+  return { type: "cancelled", count: 0 };
+}

@@ -1,0 +1,224 @@
+/** The life of agents: they come up, die, are started again or left alone, fall silent and go. */
+import { PoolError } from "../base/errors.ts";
+import type { AgentId, PoolId } from "../base/ids.ts";
+import type { Random } from "../base/random.ts";
+import { below } from "../base/random.ts";
+import { RESTART_DEFAULTS, type RestartOptions, afterDeath } from "../policies/restart.ts";
+import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
+import { FORGET_SILENT_MS, poolOf } from "./apply.ts";
+import { type Command, DONE, type Reply } from "./command.ts";
+import { endAllOn } from "./lease.ts";
+import type { Outcome } from "./outcome.ts";
+import type { AgentTemplate, Pool } from "./pool.ts";
+import type { NamespaceState } from "./state.ts";
+import type { Turn } from "./turn.ts";
+
+export function addAgent(state: NamespaceState, { agent }: Extract<Command, { type: "add_agent" }>, turn: Turn): Reply {
+  const pool = existing(state, agent.pool);
+  refuseTaken(state, agent);
+  turn.record({ type: "agent.added", agent: { ...agent, ordinal: pool.nextOrdinal } });
+  turn.request({ type: "start_agent", agentId: agent.id });
+  return { type: "agent", agentId: agent.id };
+}
+
+export function removeAgent(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
+  const agent = state.agents.get(agentId);
+  if (agent === undefined) throw new PoolError("not_found", `no agent ${agentId}`, { details: { agentId } });
+  closeClaim(agent, turn);
+  endAllOn(state, agentId, { name: "released", error: { code: "agent_removed", message: "its agent was removed" } }, turn);
+  turn.record({ type: "agent.removed", agentId, pool: agent.identity.pool });
+  if (agent.identity.kind !== "remote") turn.request({ type: "close_agent", agentId });
+  return DONE;
+}
+
+function existing(state: NamespaceState, id: PoolId): Pool {
+  const pool = state.pools.get(id);
+  if (pool === undefined) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  return pool;
+}
+
+function refuseTaken(state: NamespaceState, { id, pool, name }: Pick<AgentIdentity, "id" | "pool" | "name">): void {
+  if (state.agents.has(id) || namesake(state, pool, name) !== undefined) {
+    throw new PoolError("conflict", `pool ${pool} has an agent ${name} already`, { details: { path: "name", name } });
+  }
+}
+
+function namesake(state: NamespaceState, pool: PoolId, name: string): Agent | undefined {
+  for (const id of poolOf(state, pool).agentIds) {
+    const agent = state.agents.get(id);
+    if (agent?.identity.name === name) return agent;
+  }
+  return undefined;
+}
+
+/** A remote agent joins; a name that fell silent is taken over with its id, a live one only when asked for. */
+export function join(state: NamespaceState, command: Extract<Command, { type: "join" }>, turn: Turn): Reply {
+  const { agent, replace } = command;
+  const pool = existing(state, agent.pool);
+  if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more agents");
+  const known = namesake(state, agent.pool, agent.name);
+  if (known === undefined) {
+    const holder = state.agents.get(agent.id);
+    if (holder !== undefined) {
+      throw new PoolError("conflict", `agent ${agent.id} is called ${holder.identity.name}`, { details: { path: "id" } });
+    }
+    refuseCrowd(state, pool);
+    turn.record({ type: "agent.added", agent: { ...agent, ordinal: pool.nextOrdinal } });
+    becomeReady(state, agent.id, turn);
+    return { type: "agent", agentId: agent.id };
+  }
+  const { id, ordinal, kind } = known.identity;
+  const live = kind !== "remote" || known.lifecycle !== "crashed";
+  if (live && (!replace || kind !== "remote")) {
+    throw new PoolError("conflict", `an agent ${agent.name} is at work; replace: true ends its attempts`, {
+      details: { path: "name", agentId: id },
+    });
+  }
+  if (!live) refuseCrowd(state, pool);
+  const error = { code: "replaced", message: "its agent was replaced" };
+  endAllOn(state, id, { name: "lost", blame: "agent", kill: false, error }, turn);
+  if (known.claim !== undefined) closeClaim(known, turn);
+  turn.record({ type: "agent.added", agent: { ...agent, id, ordinal } });
+  if (!live) becomeReady(state, id, turn);
+  else turn.record({ type: "agent.seen", agentId: id, atMs: turn.nowMs });
+  return { type: "agent", agentId: id };
+}
+
+/** `size.max` bounds those at work; the silent don't count. */
+function refuseCrowd(state: NamespaceState, pool: Pool): void {
+  const { max } = pool.options.size;
+  let atWork = 0;
+  for (const id of pool.agentIds) if (state.agents.get(id)?.lifecycle !== "crashed") atWork += 1;
+  if (atWork < max) return;
+  throw new PoolError("no_capacity", `pool ${pool.id} has ${atWork} of ${max} agents`, {
+    retryable: true,
+    details: { agents: atWork, max, path: "size.max" },
+  });
+}
+
+/** Answers a waiting claim with nothing. */
+export function closeClaim(agent: Agent, turn: Turn): void {
+  if (agent.claim === undefined) return;
+  turn.request({ type: "answer_claim", claimId: agent.claim.claimId, attempts: [] });
+  turn.record({ type: "claim.closed", agentId: agent.identity.id });
+}
+
+export function becomeReady(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
+  const agent = state.agents.get(agentId);
+  if (agent === undefined) return DONE;
+  const comesUp = agent.lifecycle === "starting" || agent.lifecycle === "restarting";
+  const isBack = agent.lifecycle === "crashed" && agent.identity.kind === "remote";
+  if (comesUp || isBack) turn.record({ type: "agent.lifecycle", agentId, lifecycle: "ready", atMs: turn.nowMs });
+  return DONE;
+}
+
+const ALIVE: readonly Lifecycle[] = ["starting", "ready", "draining", "restarting"];
+
+/** Its process died. What ran on it is lost; it is started again after a delay, or left alone for a while. */
+export function exited(state: NamespaceState, command: Extract<Command, { type: "agent_exited" }>, turn: Turn): Reply {
+  const { agentId, exit } = command;
+  const agent = state.agents.get(agentId);
+  if (agent === undefined || !ALIVE.includes(agent.lifecycle)) return DONE;
+  endAllOn(state, agentId, death(exit), turn);
+  const lastExit: LastExit = { ...exit, atMs: turn.nowMs };
+  const decision = afterDeath(agent, turn.nowMs, turn.random, restartOptions(state, agent));
+  const crashed = { type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs, lastExit } as const;
+  if (decision.name === "restart") {
+    turn.record({ ...crashed, restartsAtMs: decision.counted, retryAtMs: turn.nowMs + decision.delayMs });
+    return DONE;
+  }
+  turn.record(crashed);
+  const { retryAfterMs } = decision;
+  turn.record({
+    type: "agent.lifecycle",
+    agentId,
+    lifecycle: "quarantined",
+    atMs: turn.nowMs,
+    retryAtMs: retryAfterMs === undefined ? undefined : turn.nowMs + retryAfterMs,
+  });
+  return DONE;
+}
+
+function death({ code, signal, reason }: Extract<Command, { type: "agent_exited" }>["exit"]): Outcome {
+  const how = signal === null ? `with code ${code}` : `by ${signal}`;
+  const message = `its agent died ${how}${reason === "" ? "" : `: ${reason}`}`;
+  return { name: "lost", blame: "agent", kill: true, error: { code: "agent_died", message } };
+}
+
+function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
+  return templateOf(poolOf(state, agent.identity.pool), agent.identity)?.restart ?? RESTART_DEFAULTS;
+}
+
+/** The entry of the pool's `agents` that an agent was made from. */
+export function templateOf(pool: Pool, { name, kind, ordinal }: AgentIdentity): AgentTemplate | undefined {
+  const named = pool.options.agents.find((template) => template.name === name);
+  if (named !== undefined) return named;
+  const unnamed = pool.options.agents.filter((template) => template.name === undefined && template.kind === kind);
+  let first = 0;
+  for (const template of unnamed) {
+    first += template.count;
+    if (ordinal < first) return template;
+  }
+  return unnamed[unnamed.length - 1];
+}
+
+/** The delay is over: it is started again, with nothing of what it had. */
+export function startAgain(state: NamespaceState, agent: Agent, turn: Turn): void {
+  if (agent.lifecycle !== "crashed" && agent.lifecycle !== "quarantined") return;
+  if (agent.identity.kind === "remote" || state.draining !== undefined) return;
+  const agentId = agent.identity.id;
+  turn.record({
+    type: "agent.lifecycle",
+    agentId,
+    lifecycle: "restarting",
+    atMs: turn.nowMs,
+    restartsAtMs: [...agent.restartsAtMs, turn.nowMs],
+    isolation: newIsolation(turn.random),
+  });
+  turn.request({ type: "start_agent", agentId });
+}
+
+function newIsolation(random: Random): Isolation {
+  const id = (): string => Array.from({ length: 32 }, () => below(random, 16).toString(16)).join("");
+  return { contextWindowId: id(), toolSessionId: id(), memoryHandleId: id() };
+}
+
+/** A remote agent gives no sign of life: no open claim, no heartbeat, no report. */
+export function checkSilence(state: NamespaceState, agent: Agent, turn: Turn): void {
+  if (agent.lifecycle !== "ready" || agent.identity.kind !== "remote") return;
+  const agentId = agent.identity.id;
+  const { ttlMs } = poolOf(state, agent.identity.pool).options.lease;
+  const silentAtMs = (agent.claim === undefined ? agent.lastSeenAtMs : turn.nowMs) + ttlMs;
+  if (silentAtMs > turn.nowMs) {
+    state.due.add({ kind: "silent", atMs: silentAtMs, agentId });
+    return;
+  }
+  turn.record({ type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs });
+}
+
+/** It has been silent for so long that nobody expects it back. */
+export function forgetSilent(state: NamespaceState, agent: Agent, turn: Turn): void {
+  if (agent.lifecycle !== "crashed" || agent.identity.kind !== "remote") return;
+  if (agent.lastSeenAtMs + FORGET_SILENT_MS > turn.nowMs) return;
+  removeAgent(state, agent.identity.id, turn);
+}
+
+/** Bad probes in a row make a daemon unhealthy and end its process; those of a full one don't count. */
+export function probed(state: NamespaceState, command: Extract<Command, { type: "agent_probed" }>, turn: Turn): Reply {
+  const agent = state.agents.get(command.agentId);
+  if (agent === undefined || agent.lifecycle !== "ready") return DONE;
+  const agentId = agent.identity.id;
+  if (!command.good && agent.runs.size >= agent.identity.concurrency) return DONE;
+  const good = command.good ? agent.probes.good + 1 : 0;
+  const bad = command.good ? 0 : agent.probes.bad + 1;
+  turn.record({ type: "agent.probed", agentId, good, bad });
+  const { fall, rise } = templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ?? { fall: 3, rise: 2 };
+  if (bad === fall) {
+    const reason = `${fall} probes in a row failed`;
+    turn.record({ type: "agent.health", agentId, health: "unhealthy", reason });
+    turn.request({ type: "kill_agent", agentId, reason });
+  } else if (good >= rise && agent.health === "unhealthy") {
+    turn.record({ type: "agent.health", agentId, health: "healthy", reason: "" });
+  }
+  return DONE;
+}

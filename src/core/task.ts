@@ -1,0 +1,156 @@
+/** A task: what was asked (spec), where it stands (state) and what was tried (attempts). */
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { Blame, Failure, OutcomeName, Usage } from "./outcome.ts";
+
+/** Lower is more urgent, everywhere. */
+export type Priority = 1 | 2 | 3 | 4;
+
+export const PRIORITY_NAMES = { 1: "critical", 2: "high", 3: "medium", 4: "low" } as const;
+export type PriorityName = (typeof PRIORITY_NAMES)[Priority];
+export const PRIORITIES: readonly Priority[] = [1, 2, 3, 4];
+export const DEFAULT_PRIORITY: Priority = 3;
+
+/** What becomes of a task when one of its dependencies fails or is cancelled. */
+export type DependencyPolicy = "cancel" | "fail" | "run";
+
+/** What was asked. Never changes after admission; what only the agent reads is in the `TaskBody`. */
+export interface TaskSpec {
+  readonly id: TaskId;
+  readonly pool: PoolId;
+  readonly type: string;
+  /** Sorted, without duplicates. */
+  readonly requires: readonly string[];
+  readonly priority: Priority;
+  /** Without duplicates. */
+  readonly dependencies: readonly TaskId[];
+  readonly onDependencyFailure: DependencyPolicy;
+  /** An agent's id, or its name in the pool. */
+  readonly preferredAgent?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+  /** SHA-256 of the canonical request; present with an idempotency key. */
+  readonly bodyHash?: string | undefined;
+  /** Executions in total. */
+  readonly maxAttempts: number;
+  readonly retryable: boolean;
+  readonly timeoutMs?: number | undefined;
+  readonly deadlineAtMs?: number | undefined;
+  readonly runAtMs?: number | undefined;
+  readonly parentId?: TaskId | undefined;
+  readonly createdAtMs: number;
+  /** Size of the body, UTF-16 units. */
+  readonly bodySize: number;
+}
+
+/** What only the agent and the reader need. Kept by the store, not by the core. */
+export interface TaskBody {
+  readonly prompt?: string | undefined;
+  /** JSON text of `{ input, context, metadata, … }` when any of them was given. */
+  readonly rest?: string | undefined;
+}
+
+/** The values inside `TaskBody.rest`. */
+export interface TaskBodyRest {
+  readonly input?: Json;
+  readonly context?: { readonly [key: string]: Json };
+  readonly metadata?: { readonly [key: string]: Json };
+}
+
+/** Time-bound right of one agent to run one task. */
+export interface Lease {
+  readonly agentId: AgentId;
+  /** Of the attempt, from 1. Always grows, also over replays. */
+  readonly number: number;
+  /** Ever-growing in the namespace; a report with another fence is refused. */
+  readonly fence: number;
+  readonly assignedAtMs: number;
+  readonly startedAtMs?: number | undefined;
+  readonly expiresAtMs: number;
+}
+
+/** Why a waiting task is not running. */
+export type WaitingReason = "dependencies" | "delay" | "retry" | "agent";
+
+export type FinalStatus = "completed" | "failed" | "cancelled";
+
+export interface Settlement {
+  readonly status: FinalStatus;
+  readonly error?: TaskError | undefined;
+  readonly resultBytes?: number | undefined;
+  readonly usage?: Usage | undefined;
+  readonly settledAtMs: number;
+  readonly deadLettered: boolean;
+}
+
+/** Each state carries exactly what exists in it. */
+export type TaskState =
+  | { readonly name: "waiting"; readonly reason: "dependencies" }
+  | { readonly name: "waiting"; readonly reason: "delay" | "retry"; readonly untilMs: number }
+  | { readonly name: "waiting"; readonly reason: "agent" }
+  | { readonly name: "leased"; readonly lease: Lease }
+  | { readonly name: "settled"; readonly settlement: Settlement; readonly fence: number };
+
+/** Legal moves; `apply` checks them. */
+export const LIFECYCLE = {
+  waiting: ["waiting", "leased", "settled"],
+  leased: ["waiting", "settled"],
+  settled: ["waiting"], // only by the replay of a dead letter, which begins a new life
+} as const satisfies Record<TaskState["name"], readonly TaskState["name"][]>;
+
+/** The error a task ended with, as shown. */
+export interface TaskError extends Failure {
+  readonly blame?: Blame | undefined;
+}
+
+/** An attempt that has ended. */
+export interface Attempt {
+  readonly number: number;
+  readonly agentId: AgentId;
+  readonly agentName: string;
+  readonly fence: number;
+  readonly assignedAtMs: number;
+  readonly startedAtMs?: number | undefined;
+  readonly endedAtMs: number;
+  readonly outcome: OutcomeName;
+  readonly blame?: Blame | undefined;
+  readonly error?: Failure | undefined;
+  readonly usage?: Usage | undefined;
+}
+
+/** How many ended attempts a task remembers. */
+export const ATTEMPTS_KEPT = 50;
+
+/** What the core holds of a task. Written by `apply` only. */
+export interface Task {
+  /** Admission number: grows by one per admitted task of the namespace. */
+  readonly num: number;
+  readonly spec: TaskSpec;
+  state: TaskState;
+  /** Instant that orders it in its queue: admission, or `runAt`, or the replay. */
+  queuedAtMs: number;
+  /** Replayed tasks go before all others of their priority. */
+  first: boolean;
+  /** Executions that have ended and are charged. */
+  attemptCount: number;
+  /** Number of the latest attempt; 0 before the first. */
+  lastNumber: number;
+  /** Fence of the latest attempt; 0 before the first. */
+  lastFence: number;
+  /** Agents whose attempts at it failed by blame `agent` or `unknown`, in order, each once. */
+  failedAgentIds: readonly AgentId[];
+  /** True after the backoff that follows a failure while nobody else could serve. */
+  again: boolean;
+  /** Attempts that were not charged, `throttled` excepted. */
+  refunds: number;
+  replays: number;
+  /** Dependencies that have not completed yet. */
+  unmet: number;
+  /** Dependencies that failed or were cancelled, under the policy `run`. */
+  failedDependencies: readonly TaskId[];
+  /** The last `ATTEMPTS_KEPT` that ended. */
+  attempts: readonly Attempt[];
+  /** Last progress its running attempt told; volatile. */
+  progress: Json | undefined;
+  /** The queue it stands in while it waits for an agent. */
+  lane: object | undefined;
+}

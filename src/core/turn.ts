@@ -1,0 +1,38 @@
+/** One pass of the core: its time, its randomness, and what it has recorded and requested so far. */
+import type { TaskId } from "../base/ids.ts";
+import type { Random } from "../base/random.ts";
+import { apply } from "./apply.ts";
+import type { Effect } from "./effect.ts";
+import { type DurableEvent, type Event, isDurable } from "./event.ts";
+import type { NamespaceState } from "./state.ts";
+
+export class Turn {
+  readonly nowMs: number;
+  readonly random: Random;
+  /** In the order they happened. */
+  readonly durable: DurableEvent[] = [];
+  readonly effects: Effect[] = [];
+  /** Tasks that durable events of this turn touched. */
+  readonly touched = new Set<TaskId>();
+  readonly #state: NamespaceState;
+
+  constructor(state: NamespaceState, nowMs: number, random: Random) {
+    this.#state = state;
+    this.nowMs = nowMs;
+    this.random = random;
+  }
+
+  /** Something happened: it is applied at once, so that the next decision sees it. */
+  record(event: Event): void {
+    apply(this.#state, event, this.nowMs);
+    if (!isDurable(event)) return;
+    this.durable.push(event);
+    if ("taskId" in event) this.touched.add(event.taskId);
+    else if (event.type === "task.submitted") this.touched.add(event.spec.id);
+    else if (event.type === "task.replayed") this.touched.add(event.facts.spec.id);
+  }
+
+  request(effect: Effect): void {
+    this.effects.push(effect);
+  }
+}

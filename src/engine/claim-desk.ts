@@ -1,0 +1,20 @@
+/** Claims that wait for work: who asked, and what they are answered. */
+import type { LeasedAttempt } from "../core/effect.ts";
+
+export class ClaimDesk {
+  readonly #waiting = new Map<number, (attempts: readonly LeasedAttempt[]) => void>();
+  #lastId = 0;
+
+  /** A new claim; `answered` resolves with what it was given, perhaps nothing. */
+  open(): { readonly claimId: number; readonly answered: Promise<readonly LeasedAttempt[]> } {
+    this.#lastId += 1;
+    const claimId = this.#lastId;
+    const answered = new Promise<readonly LeasedAttempt[]>((resolve) => this.#waiting.set(claimId, resolve));
+    return { claimId, answered };
+  }
+
+  answer(claimId: number, attempts: readonly LeasedAttempt[]): void {
+    this.#waiting.get(claimId)?.(attempts);
+    this.#waiting.delete(claimId);
+  }
+}

@@ -1,0 +1,231 @@
+/** The agents of this host: their drivers, the runs on them, and the checks that keep them honest. */
+import type { AgentDriver, AttemptTask, RunEnd } from "../agents/agent.ts";
+import { commandDriver } from "../agents/command.ts";
+import { daemonDriver } from "../agents/daemon.ts";
+import { type AgentFunction, functionDriver } from "../agents/function.ts";
+import { openWarden, type Warden } from "../agents/warden.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { isPoolError } from "../base/errors.ts";
+import type { AgentId } from "../base/ids.ts";
+import { encodeJson } from "../base/json.ts";
+import type { Entropy } from "../base/random.ts";
+import type { Agent } from "../core/agent.ts";
+import type { Command } from "../core/command.ts";
+import type { LeasedAttempt } from "../core/effect.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { NamespaceState } from "../core/state.ts";
+import { templateOf } from "../core/supervise.ts";
+import type { LogEvent } from "./engine-options.ts";
+import { NOTHING_KNOWN } from "./stubs.ts";
+
+/** A larger result ends the attempt with blame `task`. Bytes. */
+const RESULT_LIMIT_BYTES = 16 * 1_048_576;
+
+export interface CrewOptions {
+  readonly state: NamespaceState;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly dataDir: string;
+  readonly functions: ReadonlyMap<string, AgentFunction>;
+  readonly tell: (command: Command) => void;
+  /** A result that a report is about to bring. */
+  readonly keepResult: (fence: number, result: string) => void;
+  /** An agent came up, or died. */
+  readonly changed: (agentId: AgentId) => void;
+  readonly log: (event: LogEvent) => void;
+}
+
+interface Member {
+  readonly driver: AgentDriver;
+  probing: Timer | undefined;
+}
+
+/** The key of `functions`. */
+export function functionKey(pool: string, agent: string): string {
+  return `${pool}\n${agent}`;
+}
+
+export class Crew {
+  readonly #options: CrewOptions;
+  readonly #members = new Map<AgentId, Member>();
+  readonly #runs = new Map<number, AbortController>();
+  #warden: Promise<Warden> | undefined;
+  #vouching: Timer | undefined;
+  #closed = false;
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+    this.#vouchLater();
+  }
+
+  driver(id: AgentId): AgentDriver | undefined {
+    return this.#members.get(id)?.driver;
+  }
+
+  /** Brings an agent up, for the first time or again. */
+  async start(id: AgentId): Promise<void> {
+    const agent = this.#options.state.agents.get(id);
+    if (agent === undefined || this.#closed) return;
+    const member = this.#members.get(id) ?? (await this.#hire(agent));
+    if (member === undefined) return;
+    const { tell, changed } = this.#options;
+    member.driver.start({
+      ready: () => {
+        tell({ type: "agent_ready", agentId: id });
+        this.#probeLater(id, member);
+        changed(id);
+      },
+      exited: (exit) => {
+        member.probing?.cancel();
+        tell({ type: "agent_exited", agentId: id, exit });
+        changed(id);
+      },
+    });
+  }
+
+  async #hire({ identity }: Agent): Promise<Member | undefined> {
+    const driver = await this.#driverFor(identity);
+    if (driver === undefined || this.#closed) return undefined;
+    const member: Member = { driver, probing: undefined };
+    this.#members.set(identity.id, member);
+    return member;
+  }
+
+  async #driverFor(identity: Agent["identity"]): Promise<AgentDriver | undefined> {
+    const { state, functions, dataDir, clock, entropy, log } = this.#options;
+    if (identity.kind === "function") {
+      const run = functions.get(functionKey(identity.pool, identity.name));
+      const agent = identity.name;
+      const say = (message: string): void => log({ level: "info", event: "agent.log", agent, message });
+      // Kept from an earlier start: its function comes with the next `createPool`.
+      return run === undefined ? undefined : functionDriver(identity, run, { log: say });
+    }
+    const pool = state.pools.get(identity.pool);
+    const template = pool === undefined ? undefined : templateOf(pool, identity);
+    if (pool === undefined || template === undefined) return undefined;
+    this.#warden ??= openWarden({ clock, entropy });
+    const warden = await this.#warden;
+    const dir = `${dataDir}/agents`;
+    const context = { env: template.env, stopMs: pool.options.stopMs, dir, clock, entropy, warden };
+    if (template.daemon !== undefined) return daemonDriver(identity, template.daemon, context);
+    if (template.command !== undefined) return commandDriver(identity, template.command, context);
+    return undefined;
+  }
+
+  /** Ends its process; the driver tells of the death. */
+  kill(id: AgentId, reason: string): void {
+    this.#options.log({ level: "warn", event: "agent.killed", agentId: id, reason });
+    void this.#members.get(id)?.driver.close();
+  }
+
+  /** It was removed. */
+  async dismiss(id: AgentId): Promise<void> {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    this.#members.delete(id);
+    member.probing?.cancel();
+    await member.driver.close();
+  }
+
+  /** Runs an attempt; its end is told as a report. */
+  run(attempt: LeasedAttempt, task: AttemptTask): void {
+    const { agentId, taskId, fence } = attempt;
+    const member = this.#members.get(agentId);
+    if (member === undefined) {
+      const error = { code: "released", message: "its agent is not here" };
+      this.#report(attempt, { name: "released", error });
+      return;
+    }
+    const control = new AbortController();
+    this.#runs.set(fence, control);
+    const { tell } = this.#options;
+    const progress = (value: Parameters<Parameters<AgentDriver["run"]>[0]["progress"]>[0]): void => {
+      if (this.#runs.has(fence)) tell({ type: "progress", taskId, fence, progress: value });
+    };
+    void member.driver.run({ task, agentId, progress }, control.signal).then((end) => {
+      this.#runs.delete(fence);
+      this.#report(attempt, this.#outcomeOf(fence, end));
+    });
+  }
+
+  /** The task is no longer the run's own. */
+  stop(fence: number): void {
+    this.#runs.get(fence)?.abort();
+  }
+
+  #report({ agentId, taskId, fence }: LeasedAttempt, outcome: Outcome): void {
+    this.#options.tell({ type: "report", agentId, taskId, fence, outcome, known: NOTHING_KNOWN });
+  }
+
+  #outcomeOf(fence: number, end: RunEnd): Outcome {
+    if (!("result" in end)) return end.outcome;
+    try {
+      const result = encodeJson(end.result ?? null, { limitBytes: RESULT_LIMIT_BYTES, path: "result" });
+      this.#options.keepResult(fence, result);
+      return { name: "succeeded", resultBytes: result.length, usage: end.outcome.usage };
+    } catch (error) {
+      if (!isPoolError(error)) throw error;
+      return { name: "failed", blame: "task", error: { code: error.code, message: error.message } };
+    }
+  }
+
+  /** Every so often each agent that runs something is vouched for, or not. */
+  #vouchLater(): void {
+    const { state, clock, tell } = this.#options;
+    let everyMs = 10_000;
+    for (const pool of state.pools.values()) everyMs = Math.min(everyMs, pool.options.lease.renewMs);
+    this.#vouching?.cancel();
+    this.#vouching = clock.timer(everyMs, () => {
+      for (const [agentId, { driver }] of this.#members) {
+        if ((state.agents.get(agentId)?.runs.size ?? 0) > 0 && driver.alive()) tell({ type: "agent_alive", agentId });
+      }
+      this.#vouchLater();
+    });
+  }
+
+  /** A pool came whose leases may have to be renewed more often. */
+  poolCame(): void {
+    if (!this.#closed) this.#vouchLater();
+  }
+
+  #probeLater(agentId: AgentId, member: Member): void {
+    const { state, clock } = this.#options;
+    const agent = state.agents.get(agentId);
+    const pool = agent === undefined ? undefined : state.pools.get(agent.identity.pool);
+    const { driver } = member;
+    if (agent === undefined || pool === undefined || driver.probe === undefined || this.#closed) return;
+    const probe = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
+    member.probing?.cancel();
+    member.probing = clock.timer(probe.intervalMs, () => {
+      void this.#probe(agentId, driver, probe.timeoutMs).then(() => {
+        if (this.#members.get(agentId) === member) this.#probeLater(agentId, member);
+      });
+    });
+  }
+
+  async #probe(agentId: AgentId, driver: AgentDriver, timeoutMs: number): Promise<void> {
+    const { clock, tell } = this.#options;
+    const control = new AbortController();
+    const limit = clock.timer(timeoutMs, () => control.abort());
+    const good = await (driver.probe?.(control.signal) ?? true);
+    limit.cancel();
+    tell({ type: "agent_probed", agentId, good });
+  }
+
+  /** Asks every run to stop; resolves when all have ended or `graceMs` has passed. */
+  async stopRuns(): Promise<void> {
+    for (const control of this.#runs.values()) control.abort();
+  }
+
+  /** Stops every agent and then the warden. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#vouching?.cancel();
+    for (const control of this.#runs.values()) control.abort();
+    const members = [...this.#members.values()];
+    this.#members.clear();
+    for (const member of members) member.probing?.cancel();
+    await Promise.all(members.map(({ driver }) => driver.close()));
+    await (await this.#warden)?.close();
+  }
+}

@@ -1,0 +1,31 @@
+/** What an engine is given. */
+import type { AgentFunction } from "../agents/function.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Entropy, Random } from "../base/random.ts";
+import type { Store } from "../stores/store.ts";
+import type { Limits, PoolOptionsInput } from "./options.ts";
+
+/** One thing that happened, for whoever keeps logs. */
+export interface LogEvent {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export interface EngineOptions {
+  /** Opened and owned by the engine from now on: `close` closes it. */
+  readonly store: Store;
+  /** Where process agents get their own directories and logs. */
+  readonly dataDir: string;
+  /** Pools of the file: made, or brought up to date, before the engine is ready. */
+  readonly pools?: readonly PoolOptionsInput[];
+  /** What function agents run, by `functionKey(pool, name)`. */
+  readonly functions?: ReadonlyMap<string, AgentFunction>;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly entropy?: Entropy;
+  readonly limits?: Limits;
+  readonly log?: (event: LogEvent) => void;
+  /** The engine can't go on (failed commit, broken invariant): everything that waits has been refused. */
+  readonly onFatal?: (error: unknown) => void;
+}

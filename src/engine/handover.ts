@@ -1,0 +1,86 @@
+/** What an agent is handed: the task's body and the results of its dependencies, composed when it is leased. */
+import type { AttemptTask } from "../agents/agent.ts";
+import { PoolError } from "../base/errors.ts";
+import type { TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { LeasedAttempt } from "../core/effect.ts";
+import type { NamespaceState } from "../core/state.ts";
+import type { Task, TaskBody } from "../core/task.ts";
+import type { Store } from "../stores/store.ts";
+import type { Payloads } from "./payloads.ts";
+import { restOf } from "./present.ts";
+
+/** Results of all dependencies together. UTF-16 units. */
+export const DEPENDENCIES_LIMIT = 16 * 1_048_576;
+
+export interface HandoverOptions {
+  readonly state: NamespaceState;
+  readonly store: Store;
+  readonly payloads: Payloads;
+}
+
+export class Handover {
+  readonly #options: HandoverOptions;
+
+  constructor(options: HandoverOptions) {
+    this.#options = options;
+  }
+
+  /** At once when everything is at hand, else when the store has answered. Undefined when the task is gone. */
+  compose(attempt: LeasedAttempt): AttemptTask | undefined | Promise<AttemptTask | undefined> {
+    const task = this.#options.state.tasks.get(attempt.taskId);
+    if (task === undefined) return undefined;
+    const body = this.#options.payloads.body(attempt.taskId);
+    if (body !== undefined && task.spec.dependencies.length === 0) return attemptTask(task, attempt, body, {});
+    return this.#fetch(task, attempt, body);
+  }
+
+  async #fetch(task: Task, attempt: LeasedAttempt, cached: TaskBody | undefined): Promise<AttemptTask> {
+    const { store } = this.#options;
+    const body = cached ?? (await store.bodies([task.num])).get(task.num) ?? {};
+    const { dependencies } = task.spec;
+    if (dependencies.length === 0) return attemptTask(task, attempt, body, {});
+    const results = await store.results(dependencies);
+    let size = 0;
+    const byId: [TaskId, Json][] = [];
+    for (const [id, text] of results) {
+      size += text.length;
+      if (size > DEPENDENCIES_LIMIT) {
+        throw new PoolError("too_large", `the results of its dependencies exceed ${DEPENDENCIES_LIMIT} characters`);
+      }
+      byId.push([id, JSON.parse(text) as Json]);
+    }
+    const failed = await this.#failures(task.failedDependencies);
+    return attemptTask(task, attempt, body, { dependencies: Object.fromEntries(byId), ...failed });
+  }
+
+  async #failures(ids: readonly TaskId[]): Promise<{ failedDependencies?: Record<string, Json> }> {
+    if (ids.length === 0) return {};
+    const { tasks } = await this.#options.store.facts(ids, []);
+    const failed = [...tasks].map(([id, { settlement }]): [TaskId, Json] => {
+      const { code = settlement.status, message = "" } = settlement.error ?? {};
+      return [id, { status: settlement.status, error: { code, message } }];
+    });
+    return { failedDependencies: Object.fromEntries(failed) };
+  }
+}
+
+function attemptTask(
+  { spec }: Task,
+  { number, fence }: LeasedAttempt,
+  body: TaskBody,
+  added: { readonly [key: string]: Json },
+): AttemptTask {
+  const rest = restOf(body);
+  return {
+    id: spec.id,
+    pool: spec.pool,
+    type: spec.type,
+    attempt: number,
+    fence,
+    prompt: body.prompt,
+    input: rest.input,
+    context: { ...rest.context, ...added },
+    metadata: rest.metadata ?? {},
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * The loop: takes what was asked, steps the core, commits, acts, tells. The only place where time passes.
+ *
+ * One turn at a time: what arrives while a turn is being committed is the next turn, so a busy store gets large
+ * commits and an idle one answers at once.
+ */
+import type { Clock, Timer } from "../base/clock.ts";
+import { isPoolError, PoolError } from "../base/errors.ts";
+import type { TaskId } from "../base/ids.ts";
+import type { Random } from "../base/random.ts";
+import type { Command, Reply } from "../core/command.ts";
+import type { Effect } from "../core/effect.ts";
+import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
+import type { NamespaceState } from "../core/state.ts";
+import { dueFirst, matchLast, step } from "../core/step.ts";
+import { Turn } from "../core/turn.ts";
+import type { Admitted, Commit, SettledRow, Store } from "../stores/store.ts";
+import type { Payloads } from "./payloads.ts";
+import { Stubs } from "./stubs.ts";
+import type { TurnClock } from "./turn-clock.ts";
+
+export interface LoopOptions {
+  readonly state: NamespaceState;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly turnClock: TurnClock;
+  readonly random: Random;
+  readonly payloads: Payloads;
+  /** Of the last event that the store has. */
+  readonly lastSeq: number;
+  /** Performs an effect whose turn has been committed. `turn` takes volatile events that come of it. */
+  readonly perform: (effect: Effect, turn: Turn) => void;
+  /** A turn is over: these tasks, if any, are settled and stored. */
+  readonly told: (settled: readonly SettledRow[]) => void;
+  /** It can't go on. */
+  readonly fatal: (error: unknown) => void;
+}
+
+interface Asked {
+  readonly command: Command;
+  readonly resolve?: (reply: Reply) => void;
+  readonly reject?: (error: unknown) => void;
+}
+
+/** Used when no pool says how late is late. Milliseconds. */
+const LATE_MS = 10_000;
+
+export class Loop {
+  readonly stubs: Stubs;
+  readonly #options: LoopOptions;
+  #asked: Asked[] = [];
+  #scheduled = false;
+  #running: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #lastSeq: number;
+  #dead: PoolError | undefined;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#lastSeq = options.lastSeq;
+    this.stubs = new Stubs(options.store, () => this.#lastSeq);
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Resolves after the commit of the turn that carried the command out; rejects when it was refused. */
+  ask(command: Command): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#dead !== undefined) reject(this.#dead);
+      else this.#add({ command, resolve, reject });
+    });
+  }
+
+  /** As `ask`, for those who need no answer. */
+  tell(command: Command): void {
+    if (this.#dead === undefined) this.#add({ command });
+  }
+
+  /** Resolves when all that is in the state has been committed. */
+  async stored(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (this.#dead !== undefined) throw this.#dead;
+  }
+
+  /** Refuses everything from now on; resolves when the turn under way is over. */
+  async stop(reason: PoolError): Promise<void> {
+    this.#die(reason);
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  #add(asked: Asked): void {
+    this.#asked.push(asked);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== undefined || this.#dead !== undefined) return;
+    this.#scheduled = true;
+    const begin = (): void => {
+      this.#scheduled = false;
+      if (this.#running !== undefined || this.#dead !== undefined) return;
+      this.#running = this.#turn().finally(() => {
+        this.#running = undefined;
+        if (this.#asked.length > 0) this.#schedule();
+        else this.#arm();
+      });
+    };
+    // A sync costs more than a pass of the event loop: let it take in all that is there.
+    if (this.#options.store.durable) this.#options.clock.defer(begin);
+    else void Promise.resolve().then(begin);
+  }
+
+  async #turn(): Promise<void> {
+    const { state, random, store } = this.#options;
+    const asked = this.#asked;
+    this.#asked = [];
+    const turn = new Turn(state, this.#options.turnClock.now(), random);
+    const replies: (Reply | undefined)[] = [];
+    try {
+      if (this.#isLate(turn.nowMs)) step(state, { type: "extend_leases" }, turn);
+      dueFirst(state, turn);
+      for (const { command, reject } of asked) {
+        try {
+          replies.push(step(state, command, turn));
+        } catch (error) {
+          if (!isPoolError(error)) throw error;
+          if (command.type === "report") this.#options.payloads.takeResult(command.fence);
+          reject?.(error);
+          replies.push(undefined);
+        }
+      }
+      matchLast(state, turn);
+      const settled = turn.durable.length === 0 ? [] : await this.#commit(turn, store);
+      this.#options.payloads.trim();
+      for (const effect of turn.effects) this.#options.perform(effect, turn);
+      for (const [index, { resolve }] of asked.entries()) {
+        const reply = replies[index];
+        if (reply !== undefined) resolve?.(reply);
+      }
+      this.#options.told(settled);
+      this.#forget(turn);
+    } catch (error) {
+      this.#fail(error, asked);
+    }
+  }
+
+  async #commit(turn: Turn, store: Store): Promise<readonly SettledRow[]> {
+    const commit = this.#assemble(turn);
+    await store.commit(commit);
+    this.#lastSeq += commit.events.length;
+    this.stubs.add(commit.settled.map(({ facts }) => facts.spec.id));
+    return commit.settled;
+  }
+
+  #assemble(turn: Turn): Commit {
+    const { state, payloads } = this.#options;
+    const admitted: Admitted[] = [];
+    const open: OpenFacts[] = [];
+    const settled: SettledRow[] = [];
+    const reopened: Commit["reopened"][number][] = [];
+    const pools: Commit["pools"][number][] = [];
+    const agents: Commit["agents"][number][] = [];
+    for (const event of turn.durable) {
+      switch (event.type) {
+        case "task.submitted":
+          admitted.push({ num: event.num, spec: event.spec, body: payloads.admit(event.spec) });
+          break;
+        case "task.replayed":
+          reopened.push({ num: event.facts.num, id: event.facts.spec.id });
+          break;
+        case "pool.created":
+        case "pool.changed": {
+          const createdAtMs = state.pools.get(event.pool)?.createdAtMs ?? turn.nowMs;
+          pools.push({ id: event.pool, record: { options: event.options, createdAtMs } });
+          break;
+        }
+        case "pool.deleted":
+          pools.push({ id: event.pool, record: null });
+          break;
+        case "agent.added":
+          agents.push({ id: event.agent.id, record: event.agent });
+          break;
+        case "agent.removed":
+          agents.push({ id: event.agentId, record: null });
+          break;
+        default:
+      }
+    }
+    for (const id of turn.touched) {
+      const task = state.tasks.get(id);
+      if (task === undefined) continue;
+      if (task.state.name !== "settled") open.push(openFacts(task));
+      else {
+        settled.push({ facts: settledFacts(task), result: payloads.takeResult(task.lastFence) });
+        payloads.drop(id);
+      }
+    }
+    const firstSeq = this.#lastSeq + 1;
+    return { firstSeq, atMs: turn.nowMs, events: turn.durable, admitted, open, settled, reopened, pools, agents };
+  }
+
+  /** Settled tasks leave the core once nobody can ask for them who would not find them in the store. */
+  #forget(turn: Turn): void {
+    const taskIds: TaskId[] = [];
+    for (const id of this.stubs.takeForgettable()) {
+      if (this.#options.state.tasks.get(id)?.state.name === "settled") taskIds.push(id);
+    }
+    if (taskIds.length > 0) turn.record({ type: "tasks.forgotten", taskIds });
+  }
+
+  /** The timer's moment has long passed: the machine slept, or something blocked the process. */
+  #isLate(nowMs: number): boolean {
+    const dueAtMs = this.#options.state.due.nextAtMs;
+    if (dueAtMs === undefined) return false;
+    let lateMs = LATE_MS;
+    for (const pool of this.#options.state.pools.values()) lateMs = Math.min(lateMs, pool.options.lease.renewMs);
+    return nowMs - dueAtMs > lateMs;
+  }
+
+  #arm(): void {
+    const { state, clock, turnClock } = this.#options;
+    const dueAtMs = state.due.nextAtMs ?? Number.POSITIVE_INFINITY;
+    if (this.#dead !== undefined || dueAtMs === this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = dueAtMs;
+    if (dueAtMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = clock.timer(Math.max(0, Math.ceil(dueAtMs - turnClock.now())), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.tell({ type: "tick" });
+    });
+  }
+
+  #die(reason: PoolError): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = reason;
+    this.#timer?.cancel();
+    for (const { reject } of this.#asked) reject?.(reason);
+    this.#asked = [];
+  }
+
+  /** A commit that failed, or a broken invariant: nobody is told anything that may not be so. */
+  #fail(error: unknown, asked: readonly Asked[]): void {
+    const reason = isPoolError(error)
+      ? error
+      : new PoolError("internal", "the engine has stopped: a broken invariant", { cause: error });
+    for (const { reject } of asked) reject?.(reason);
+    this.#die(reason);
+    this.#options.fatal(error);
+  }
+}

@@ -1,0 +1,38 @@
+/** Which agents a pool's options ask for, by name. */
+import { asAgentId } from "../base/ids.ts";
+import type { Entropy } from "../base/random.ts";
+import type { AgentIdentity } from "../core/agent.ts";
+import type { AgentTemplate, PoolOptions } from "../core/pool.ts";
+
+export type NewAgent = Omit<AgentIdentity, "ordinal">;
+
+/** In the order of `agents`; daemon i is called `daemon_i`. */
+export function rollOf(options: PoolOptions, entropy: Entropy): NewAgent[] {
+  const roll: NewAgent[] = [];
+  for (const template of options.agents) {
+    for (let n = 0; n < template.count; n++) {
+      const name = template.name ?? nameOf(template, options.id, roll.length);
+      roll.push({
+        id: asAgentId(entropy.uuid()),
+        pool: options.id,
+        name,
+        kind: template.kind,
+        capabilities: template.capabilities,
+        concurrency: template.concurrency,
+        weight: template.weight,
+        priority: template.priority,
+        metadata: template.metadata,
+        isolation: newIsolation(entropy),
+      });
+    }
+  }
+  return roll;
+}
+
+function nameOf({ kind }: AgentTemplate, pool: string, number: number): string {
+  return kind === "daemon" ? `daemon_${number}` : `${pool}-${kind}-${number}`;
+}
+
+export function newIsolation(entropy: Entropy): AgentIdentity["isolation"] {
+  return { contextWindowId: entropy.uuid(), toolSessionId: entropy.uuid(), memoryHandleId: entropy.uuid() };
+}

@@ -1,0 +1,81 @@
+/** A task as handed in becomes what the core decides on (spec) and what only its agent reads (body). */
+import { createHash } from "node:crypto";
+import { PoolError } from "../base/errors.ts";
+import { asTaskId } from "../base/ids.ts";
+import { encodeJson, utf8Bytes } from "../base/json.ts";
+import type { Entropy } from "../base/random.ts";
+import type { PoolOptions } from "../core/pool.ts";
+import type { TaskBody, TaskSpec } from "../core/task.ts";
+import type { ResolvedTask } from "./options.ts";
+
+/** All that a task brings along. Bytes of UTF-8. */
+export const TASK_LIMIT_BYTES = 1_048_576;
+
+export interface Submission {
+  readonly spec: TaskSpec;
+  readonly body: TaskBody;
+  /** The caller chose the id, so it may be somebody's already. */
+  readonly idGiven: boolean;
+}
+
+export function submissionOf(
+  task: ResolvedTask,
+  options: PoolOptions,
+  { nowMs, entropy }: { readonly nowMs: number; readonly entropy: Entropy },
+): Submission {
+  const { input } = task;
+  const body = bodyOf(input);
+  const spec: TaskSpec = {
+    id: task.id ?? asTaskId(entropy.uuid()),
+    pool: task.pool,
+    type: input.type ?? "general",
+    requires: task.requires,
+    priority: task.priority,
+    dependencies: task.dependencies,
+    onDependencyFailure: input.onDependencyFailure ?? "cancel",
+    preferredAgent: input.preferredAgent,
+    idempotencyKey: input.idempotencyKey,
+    bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
+    maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,
+    retryable: input.retryable ?? true,
+    timeoutMs: input.timeoutMs,
+    deadlineAtMs: task.deadlineAtMs,
+    runAtMs: task.runAtMs,
+    parentId: input.parentId === undefined ? undefined : asTaskId(input.parentId),
+    createdAtMs: nowMs,
+    bodySize: (body.prompt?.length ?? 0) + (body.rest?.length ?? 0),
+  };
+  return { spec, body, idGiven: task.id !== undefined };
+}
+
+function bodyOf({ prompt, input, context, metadata }: ResolvedTask["input"]): TaskBody {
+  const hasRest = input !== undefined || context !== undefined || metadata !== undefined;
+  const rest = hasRest
+    ? encodeJson({ input, context, metadata }, { limitBytes: TASK_LIMIT_BYTES, path: "input" })
+    : undefined;
+  const size = (prompt?.length ?? 0) + (rest?.length ?? 0);
+  // Only what may be too large is counted in bytes.
+  if (size * 3 > TASK_LIMIT_BYTES) {
+    const bytes = utf8Bytes(prompt ?? "") + utf8Bytes(rest ?? "");
+    if (bytes > TASK_LIMIT_BYTES) {
+      throw new PoolError("too_large", `the task is ${bytes} bytes, at most ${TASK_LIMIT_BYTES} are taken`, {
+        details: { path: prompt === undefined ? "input" : "prompt", bytes, limitBytes: TASK_LIMIT_BYTES },
+      });
+    }
+  }
+  return { prompt, rest };
+}
+
+/** SHA-256 of the request, whatever the order of its keys. */
+function fingerprint(request: unknown): string {
+  return createHash("sha256").update(canonical(request)).digest("hex");
+}
+
+function canonical(value: unknown): string {
+  return (
+    JSON.stringify(value, (_key, field: unknown) => {
+      if (typeof field !== "object" || field === null || Array.isArray(field)) return field;
+      return Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)));
+    }) ?? ""
+  );
+}

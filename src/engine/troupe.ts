@@ -1,0 +1,133 @@
+/** What the doors (library, HTTP, CLI) may ask of a running engine. */
+import type { Json } from "../base/json.ts";
+import type { PoolOptionsInput, TaskInput } from "./options.ts";
+import type { AgentView, Page, PoolHealthView, PoolView, TaskStatus, TaskView } from "./view.ts";
+
+export interface Submitted {
+  readonly task: TaskView;
+  /** False when the idempotency key was known: nothing was admitted. */
+  readonly created: boolean;
+}
+
+export interface TaskFilter {
+  readonly pool?: string | undefined;
+  readonly status?: TaskStatus | undefined;
+  readonly type?: string | undefined;
+  readonly deadLettered?: boolean | undefined;
+  /** 1 to 1000; 100 when absent. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+/** A remote agent that wants to join. */
+export interface JoinInput {
+  readonly name?: string | undefined;
+  readonly id?: string | undefined;
+  readonly replace?: boolean | undefined;
+  readonly capabilities?: readonly string[] | undefined;
+  readonly concurrency?: number | undefined;
+  readonly weight?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly metadata?: { readonly [key: string]: Json } | undefined;
+}
+
+export interface ClaimedAttempt {
+  readonly taskId: string;
+  readonly number: number;
+  readonly fence: number;
+  readonly leaseExpiresAt: string;
+  readonly task: {
+    readonly id: string;
+    readonly pool: string;
+    readonly type: string;
+    readonly prompt?: string;
+    readonly input?: Json;
+    readonly context: { readonly [key: string]: Json };
+    readonly metadata: { readonly [key: string]: Json };
+  };
+}
+
+/** The answer to a claim. Whoever writes it out says so, or that it could not be written. */
+export interface Claimed {
+  readonly attempts: readonly ClaimedAttempt[];
+  /** The reply has been written: the attempts have started. */
+  written(): void;
+  /** The connection is gone: the attempts end `released`. */
+  broken(): void;
+}
+
+export interface HeartbeatAnswer {
+  readonly stop: readonly string[];
+  readonly quiet: boolean;
+  readonly leaseExpiresAt: string;
+}
+
+/** What a remote agent tells of a failure. */
+export interface FailInput {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly blame?: "agent" | "task" | "throttle" | "dependency" | "unknown" | undefined;
+  readonly retryable?: boolean | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly details?: Json | undefined;
+}
+
+export interface EngineHealth {
+  readonly status: "healthy" | "degraded" | "unhealthy";
+  readonly pools: number;
+  readonly agents: number;
+  readonly healthyAgents: number;
+  readonly queued: number;
+  readonly running: number;
+}
+
+/**
+ * A running engine over one namespace. Every method that changes something resolves after its commit.
+ * Every method may throw `PoolError`; unknown ids are `not_found`.
+ */
+export interface Engine {
+  createPool(options: PoolOptionsInput): Promise<PoolView>;
+  deletePool(id: string, options?: { timeoutMs?: number | undefined }): Promise<{ cancelled: number; completed: number }>;
+  pools(): PoolView[];
+  /** Counts include what is settled. */
+  pool(id: string): Promise<PoolView>;
+
+  submit(pool: string, task: TaskInput): Promise<Submitted>;
+  /** All or nothing; with `partial` each a task or its error, in order. */
+  submitBatch(
+    pool: string,
+    tasks: readonly TaskInput[],
+    options?: { partial?: boolean | undefined },
+  ): Promise<({ task: TaskView } | { error: unknown })[]>;
+  /** The task as it is, committed. */
+  task(id: string): Promise<TaskView>;
+  /** Waits for settlement at most `waitMs`; then the task as it is. */
+  waitFor(id: string, options: { waitMs: number; signal?: AbortSignal | undefined }): Promise<TaskView>;
+  tasks(filter: TaskFilter): Promise<Page<TaskView>>;
+  cancel(id: string, reason?: string): Promise<TaskView>;
+  /** Only a dead letter; others are `conflict`. */
+  replay(id: string): Promise<TaskView>;
+
+  join(pool: string, agent: JoinInput): Promise<{ id: string; heartbeatMs: number; leaseMs: number; agent: AgentView }>;
+  agents(pool: string): AgentView[];
+  agent(id: string): AgentView;
+  claim(
+    agentId: string,
+    claim: { max: number; waitMs: number; types?: readonly string[] | undefined },
+    signal: AbortSignal,
+  ): Promise<Claimed>;
+  heartbeat(agentId: string, attempts: readonly { taskId: string; fence: number }[]): Promise<HeartbeatAnswer>;
+  progress(taskId: string, fence: number, progress: Json): Promise<void>;
+  /** `stale_fence` when the fence is not current; the same report again gives the stored task. */
+  complete(taskId: string, fence: number, result: unknown, usage?: { tokens?: number; costUsd?: number }): Promise<TaskView>;
+  fail(taskId: string, fence: number, error: FailInput): Promise<TaskView>;
+  release(taskId: string, fence: number): Promise<TaskView>;
+
+  health(): EngineHealth;
+  /** Without a pool, the sum of all. */
+  poolHealth(pool?: string): PoolHealthView;
+  /** True once the store is open and every pool of the file has had its agents ready. */
+  ready(): boolean;
+  /** Takes no more work, waits for what runs, keeps or cancels the rest, stops agents and store. Safe to call twice. */
+  close(options?: { drainMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<void>;
+}

@@ -1,0 +1,30 @@
+/** Pools: made, shown, deleted. */
+import type { PoolOptionsInput } from "../../../engine/options.ts";
+import { readBody } from "../body.ts";
+import type { App, Doors } from "../context.ts";
+import { pageOf } from "../page.ts";
+import { noQuery, readQuery } from "../query.ts";
+import { deletePoolQuery, pageQuery } from "../schema.ts";
+
+export function addPoolRoutes(app: App, { engine }: Doors): void {
+  app.get("/v1/pools", (c) => {
+    const request = readQuery(c, pageQuery);
+    return c.json(pageOf(engine.pools(), (pool) => [pool.createdAt, pool.id], request));
+  });
+
+  app.post("/v1/pools", noQuery, async (c) => {
+    const body = await readBody(c);
+    // The engine checks it with the schema that every door shares.
+    const pool = await engine.createPool(body as PoolOptionsInput);
+    return c.json(pool, 201, { location: `/v1/pools/${pool.id}` });
+  });
+
+  app.get("/v1/pools/:pool", noQuery, async (c) => {
+    return c.json(await engine.pool(c.req.param("pool")));
+  });
+
+  app.delete("/v1/pools/:pool", async (c) => {
+    const { timeoutMs } = readQuery(c, deletePoolQuery);
+    return c.json(await engine.deletePool(c.req.param("pool"), { timeoutMs }));
+  });
+}

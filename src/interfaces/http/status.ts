@@ -1,0 +1,41 @@
+/** The one place that says which HTTP status a code has. */
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { ErrorCode } from "../../base/errors.ts";
+
+export const STATUS: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
+  malformed: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  duplicate_id: 409,
+  stale_fence: 409,
+  already_settled: 409,
+  not_running: 409,
+  too_large: 413,
+  invalid: 422,
+  unknown_dependency: 422,
+  dependency_cycle: 422,
+  quarantined: 422,
+  config_invalid: 422,
+  queue_full: 429,
+  rate_limited: 429,
+  internal: 500,
+  no_agents: 503,
+  no_capacity: 503,
+  start_failed: 503,
+  shutting_down: 503,
+  unavailable: 503,
+  store_failed: 503,
+  store_locked: 503,
+  store_unknown_version: 503,
+  store_full: 507,
+  // How a task ended: told by the task itself; a caller meets these only when it asked for the bare result.
+  failed: 500,
+  exhausted: 500,
+  poisoned: 500,
+  dependency_failed: 500,
+  deadline_exceeded: 504,
+  cancelled: 409,
+  pool_deleted: 409,
+};

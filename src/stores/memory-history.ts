@@ -1,0 +1,191 @@
+/**
+ * Settled tasks in memory, up to a limit. To add one is to write to the end of an array: whoever never asks pays for
+ * no index. What is asked for by id or number is indexed then, as far as it was not before.
+ */
+import type { PoolId, TaskId } from "../base/ids.ts";
+import type { TaskBody } from "../core/task.ts";
+import type { HistoryEntry, HistoryFilter, SettledRow } from "./store.ts";
+import { Tallies, type Tally } from "./tally.ts";
+
+/** Fewer dead places than this are not worth the work of closing the ranks. */
+const SLACK = 1_024;
+
+const NO_BODY: TaskBody = {};
+
+export class MemoryHistory {
+  readonly #limit: number;
+  /** In the order of settlement; a place is dead once its task was replayed or went. */
+  #rows: (SettledRow | undefined)[] = [];
+  /** At the same places. */
+  #bodies: (TaskBody | undefined)[] = [];
+  /** All places before this one are dead. */
+  #head = 0;
+  /** Places that were cut off before the first one. */
+  #cut = 0;
+  #size = 0;
+  readonly #byId = new LazyIndex<TaskId>((row) => row.facts.spec.id);
+  readonly #byNum = new LazyIndex<number>((row) => row.facts.num);
+  /** Numbers of the living, ascending; made when a list is asked for. */
+  #nums: Float64Array | undefined;
+  readonly #tallies = new Tallies();
+
+  /** @param limit - tasks kept; those settled first go first. 0 = none */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Gives back the task that had to go for it, if one had to. */
+  add(row: SettledRow, body: TaskBody | undefined): SettledRow | undefined {
+    this.#rows.push(row);
+    this.#bodies.push(body);
+    this.#size += 1;
+    this.#nums = undefined;
+    const { spec, settlement } = row.facts;
+    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered);
+    return this.#size > this.#limit ? this.#dropOldest() : undefined;
+  }
+
+  /** Takes a task out and gives back its body, for it lives again. */
+  remove(id: TaskId): TaskBody | undefined {
+    const place = this.#placeOf(id);
+    if (place === undefined) return undefined;
+    const body = this.#bodies[place];
+    this.#bury(place);
+    if (this.#rows.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
+    return body;
+  }
+
+  get(id: TaskId): SettledRow | undefined {
+    const place = this.#placeOf(id);
+    return place === undefined ? undefined : this.#rows[place];
+  }
+
+  entry(id: TaskId): HistoryEntry | undefined {
+    const place = this.#placeOf(id);
+    return place === undefined ? undefined : this.#entryAt(place);
+  }
+
+  body(num: number): TaskBody | undefined {
+    const place = this.#byNum.find(num, this.#rows, this.#cut);
+    return place === undefined ? undefined : (this.#bodies[place] ?? NO_BODY);
+  }
+
+  list({ pool, status, type, deadLettered, afterNum, limit }: HistoryFilter): HistoryEntry[] {
+    this.#nums ??= this.#sortedNums();
+    const nums = this.#nums;
+    const found: HistoryEntry[] = [];
+    for (let i = firstAfter(nums, afterNum); i < nums.length && found.length < limit; i++) {
+      const place = this.#byNum.find(nums[i] as number, this.#rows, this.#cut) as number;
+      const { spec, settlement } = (this.#rows[place] as SettledRow).facts;
+      if (pool !== undefined && spec.pool !== pool) continue;
+      if (status !== undefined && settlement.status !== status) continue;
+      if (type !== undefined && spec.type !== type) continue;
+      if (deadLettered !== undefined && settlement.deadLettered !== deadLettered) continue;
+      found.push(this.#entryAt(place));
+    }
+    return found;
+  }
+
+  tally(pool: PoolId): Tally {
+    return this.#tallies.of(pool);
+  }
+
+  #placeOf(id: TaskId): number | undefined {
+    return this.#byId.find(id, this.#rows, this.#cut);
+  }
+
+  #entryAt(place: number): HistoryEntry {
+    const { facts, result } = this.#rows[place] as SettledRow;
+    return { facts, body: this.#bodies[place] ?? NO_BODY, result };
+  }
+
+  #dropOldest(): SettledRow {
+    while (this.#rows[this.#head] === undefined) this.#head += 1;
+    const row = this.#bury(this.#head);
+    this.#head += 1;
+    if (this.#head > this.#size + SLACK) {
+      this.#rows = this.#rows.slice(this.#head);
+      this.#bodies = this.#bodies.slice(this.#head);
+      this.#cut += this.#head;
+      this.#head = 0;
+    }
+    return row;
+  }
+
+  #bury(place: number): SettledRow {
+    const row = this.#rows[place] as SettledRow;
+    this.#rows[place] = undefined;
+    this.#bodies[place] = undefined;
+    this.#size -= 1;
+    this.#nums = undefined;
+    this.#byId.drop(row, this.#cut + place);
+    this.#byNum.drop(row, this.#cut + place);
+    const { spec, settlement } = row.facts;
+    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered);
+    return row;
+  }
+
+  /** After many replays: every place moves, so the indexes begin anew. */
+  #closeRanks(): void {
+    this.#bodies = this.#bodies.filter((_, place) => this.#rows[place] !== undefined);
+    this.#rows = this.#rows.filter((row) => row !== undefined);
+    this.#head = 0;
+    this.#cut = 0;
+    this.#byId.clear();
+    this.#byNum.clear();
+  }
+
+  #sortedNums(): Float64Array {
+    const nums = new Float64Array(this.#size);
+    let n = 0;
+    for (const row of this.#rows) {
+      if (row !== undefined) nums[n++] = row.facts.num;
+    }
+    return nums.sort();
+  }
+}
+
+/** Places by key, up to the last time that somebody asked. A place counts those that were cut off. */
+class LazyIndex<K> {
+  readonly #keyOf: (row: SettledRow) => K;
+  readonly #places = new Map<K, number>();
+  /** All places before this one are in the map. */
+  #upTo = 0;
+
+  constructor(keyOf: (row: SettledRow) => K) {
+    this.#keyOf = keyOf;
+  }
+
+  /** Place in `rows`, of which `cut` were cut off. */
+  find(key: K, rows: readonly (SettledRow | undefined)[], cut: number): number | undefined {
+    const end = cut + rows.length;
+    for (let place = Math.max(this.#upTo, cut); place < end; place++) {
+      const row = rows[place - cut];
+      if (row !== undefined) this.#places.set(this.#keyOf(row), place);
+    }
+    this.#upTo = end;
+    const place = this.#places.get(key);
+    return place === undefined ? undefined : place - cut;
+  }
+
+  drop(row: SettledRow, place: number): void {
+    if (place < this.#upTo) this.#places.delete(this.#keyOf(row));
+  }
+
+  clear(): void {
+    this.#places.clear();
+    this.#upTo = 0;
+  }
+}
+
+/** Index of the first larger number. By halving. */
+function firstAfter(nums: Float64Array, num: number): number {
+  let low = 0;
+  let high = nums.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((nums[middle] as number) <= num) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

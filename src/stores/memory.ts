@@ -1,0 +1,195 @@
+/**
+ * The store that lives and dies with its process. It keeps what it is given by reference: whoever commits must not
+ * change it afterwards. A commit costs a few operations on small maps and allocates nothing of its own.
+ */
+import { InvariantError } from "../base/assert.ts";
+import { PoolError } from "../base/errors.ts";
+import type { PoolId, TaskId } from "../base/ids.ts";
+import type { AgentIdentity } from "../core/agent.ts";
+import type { OpenFacts, SettledFacts } from "../core/record.ts";
+import type { TaskBody, TaskSpec } from "../core/task.ts";
+import { MemoryHistory } from "./memory-history.ts";
+import { RecentEvents } from "./recent-events.ts";
+import type {
+  Admitted,
+  Commit,
+  Facts,
+  HistoryEntry,
+  HistoryFilter,
+  Loaded,
+  PoolRecord,
+  SettledRow,
+  Store,
+  StoredEvents,
+} from "./store.ts";
+import type { Tally } from "./tally.ts";
+
+export interface MemoryOptions {
+  /** Settled tasks kept; those settled first go first. 0 = none. */
+  readonly historyLimit?: number;
+}
+
+/** 100,000 settled tasks: what a pool retains by default. */
+export const HISTORY_LIMIT = 100_000;
+
+/** 10,000 durable events: enough for a reader that comes back after a moment. A file keeps many more. */
+export const EVENTS_IN_MEMORY = 10_000;
+
+export function createMemoryStore({ historyLimit = HISTORY_LIMIT }: MemoryOptions = {}): Store {
+  return new MemoryStore(historyLimit);
+}
+
+/** Every commit resolves to this one. */
+const DONE: Promise<void> = Promise.resolve();
+
+class MemoryStore implements Store {
+  readonly durable = false;
+  readonly #pools = new Map<PoolId, PoolRecord>();
+  readonly #agents = new Map<string, AgentIdentity>();
+  readonly #open = new Map<number, OpenFacts>();
+  /** Of open tasks; that of a settled one is in the history. */
+  readonly #bodies = new Map<number, TaskBody>();
+  /** Newest task under each idempotency key. */
+  readonly #keys = new Map<string, TaskId>();
+  #history: MemoryHistory;
+  readonly #events = new RecentEvents(EVENTS_IN_MEMORY);
+  #lastNum = 0;
+  #epoch = 0;
+  #closed = false;
+
+  constructor(historyLimit: number) {
+    this.#history = new MemoryHistory(historyLimit);
+  }
+
+  async load(): Promise<Loaded> {
+    this.#assertOpen();
+    this.#epoch += 1;
+    return {
+      epoch: this.#epoch,
+      lastSeq: this.#events.lastSeq,
+      lastNum: this.#lastNum,
+      pools: [...this.#pools.values()],
+      agents: [...this.#agents.values()],
+      open: [...this.#open.values()].sort((a, b) => a.num - b.num),
+    };
+  }
+
+  commit(commit: Commit): Promise<void> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (commit.firstSeq !== this.#events.lastSeq + 1 || commit.events.length === 0) {
+      return Promise.reject(
+        new InvariantError("broken invariant: a commit's events follow the last one without a gap"),
+      );
+    }
+    // The order matters where one task stands in several lists: the last word on it is that it is settled.
+    for (const { num, id } of commit.reopened) this.#reopen(num, id);
+    for (const admitted of commit.admitted) this.#admit(admitted);
+    for (const facts of commit.open) this.#open.set(facts.num, facts);
+    for (const row of commit.settled) this.#settle(row);
+    for (const { id, record } of commit.pools) put(this.#pools, id, record);
+    for (const { id, record } of commit.agents) put(this.#agents, id, record);
+    this.#events.add(commit.firstSeq, commit.atMs, commit.events);
+    return DONE;
+  }
+
+  async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {
+    this.#assertOpen();
+    const tasks = new Map<TaskId, SettledFacts>();
+    for (const id of ids) {
+      const row = this.#history.get(id);
+      if (row !== undefined) tasks.set(id, row.facts);
+    }
+    const byKey = new Map<string, SettledFacts>();
+    for (const key of keys) {
+      const id = this.#keys.get(key);
+      const row = id === undefined ? undefined : this.#history.get(id);
+      if (row !== undefined) byKey.set(key, row.facts);
+    }
+    return { tasks, keys: byKey };
+  }
+
+  async entry(id: TaskId): Promise<HistoryEntry | undefined> {
+    this.#assertOpen();
+    return this.#history.entry(id);
+  }
+
+  async history(filter: HistoryFilter): Promise<HistoryEntry[]> {
+    this.#assertOpen();
+    return this.#history.list(filter);
+  }
+
+  async tally(pool: PoolId): Promise<Tally> {
+    this.#assertOpen();
+    return this.#history.tally(pool);
+  }
+
+  async bodies(nums: readonly number[]): Promise<Map<number, TaskBody>> {
+    this.#assertOpen();
+    const found = new Map<number, TaskBody>();
+    for (const num of nums) {
+      const body = this.#bodies.get(num) ?? this.#history.body(num);
+      if (body !== undefined) found.set(num, body);
+    }
+    return found;
+  }
+
+  async results(ids: readonly TaskId[]): Promise<Map<TaskId, string>> {
+    this.#assertOpen();
+    const found = new Map<TaskId, string>();
+    for (const id of ids) {
+      const result = this.#history.get(id)?.result;
+      if (result !== undefined) found.set(id, result);
+    }
+    return found;
+  }
+
+  async events(afterSeq: number, limit: number): Promise<StoredEvents[]> {
+    this.#assertOpen();
+    return this.#events.after(afterSeq, limit);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys]) map.clear();
+    this.#history = new MemoryHistory(0);
+    this.#events.clear();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+
+  #admit({ num, spec, body }: Admitted): void {
+    this.#bodies.set(num, body);
+    if (spec.idempotencyKey !== undefined) this.#keys.set(spec.idempotencyKey, spec.id);
+    if (num > this.#lastNum) this.#lastNum = num;
+  }
+
+  #reopen(num: number, id: TaskId): void {
+    const body = this.#history.remove(id);
+    if (body !== undefined) this.#bodies.set(num, body);
+  }
+
+  #settle(row: SettledRow): void {
+    const { num } = row.facts;
+    const body = this.#bodies.get(num);
+    this.#open.delete(num);
+    this.#bodies.delete(num);
+    const gone = this.#history.add(row, body);
+    if (gone !== undefined) this.#forgetKey(gone.facts.spec);
+  }
+
+  #forgetKey({ id, idempotencyKey }: TaskSpec): void {
+    if (idempotencyKey !== undefined && this.#keys.get(idempotencyKey) === id) this.#keys.delete(idempotencyKey);
+  }
+}
+
+/** Null takes the key out. */
+function put<K, V>(map: Map<K, V>, key: K, value: V | null): void {
+  if (value === null) map.delete(key);
+  else map.set(key, value);
+}
+
+function closedError(): PoolError {
+  return new PoolError("store_failed", "the store is closed");
+}

@@ -1,0 +1,314 @@
+/**
+ * The store in one SQLite file. A commit is one transaction, on the disk before it resolves.
+ *
+ * The file belongs to one process at a time, and nothing but SQLite may open it there: closing any other handle on it
+ * would drop the locks of all.
+ */
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { assert } from "../base/assert.ts";
+import { PoolError } from "../base/errors.ts";
+import type { PoolId, TaskId } from "../base/ids.ts";
+import type { FinalStatus, TaskBody } from "../core/task.ts";
+import { ensureDirectory } from "./directory.ts";
+import { type Ownership, takeOwnership } from "./ownership.ts";
+import { SQLITE, sqliteCode, storeError } from "./sqlite-error.ts";
+import { SqliteReader } from "./sqlite-reader.ts";
+import { openDatabase, prepareAll } from "./sqlite-schema.ts";
+import { openText, packText, settledText } from "./sqlite-text.ts";
+import type {
+  Admitted,
+  Commit,
+  Facts,
+  HistoryEntry,
+  HistoryFilter,
+  Loaded,
+  SettledRow,
+  Store,
+  StoredEvents,
+} from "./store.ts";
+import { Tallies, type Tally } from "./tally.ts";
+
+export interface SqliteOptions {
+  /** Durable events kept, at least; the oldest go first. 1 or more. */
+  readonly eventsLimit?: number;
+  /** Largest size of the database file; a commit that needs more is refused with `store_full`. Undefined = no limit. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** 1,000,000 durable events: a day of work for a reader that comes back. */
+export const EVENTS_LIMIT = 1_000_000;
+
+/** Old events go once this share of the limit has come in, so that a commit rarely pays for it and never much. */
+const TRIM_SHARE = 0.001;
+
+/**
+ * Opens the file, and makes it and its directory when they are missing.
+ *
+ * @throws PoolError `store_locked` while another process has it, `store_unknown_version` for a file that is newer or
+ *   not ours (left as it was), `store_failed` or `store_full` when it can't be read or written
+ */
+export async function openSqliteStore(file: string, options: SqliteOptions = {}): Promise<Store> {
+  const path = realPath(resolve(file));
+  const ownership = takeOwnership(path);
+  try {
+    const db = openDatabase(path, options.maxBytes);
+    try {
+      return new SqliteStore(path, db, ownership, options.eventsLimit ?? EVENTS_LIMIT);
+    } catch (cause) {
+      db.close();
+      throw storeError("could not open", path, cause);
+    }
+  } catch (thrown) {
+    ownership.release();
+    throw thrown;
+  }
+}
+
+/** Without links, so that two names of one file have one owner. */
+function realPath(path: string): string {
+  ensureDirectory(dirname(path));
+  try {
+    return realpathSync(path);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw storeError("could not open", path, thrown);
+    return join(realpathSync(dirname(path)), basename(path));
+  }
+}
+
+const WRITES = {
+  begin: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  epoch: "UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value AS epoch",
+  event: "INSERT INTO commits (first_seq, last_seq, at_ms, events) VALUES (?, ?, ?, ?)",
+  // All commits before the one that holds the first event to keep.
+  trim: "DELETE FROM commits WHERE first_seq < (SELECT max(first_seq) FROM commits WHERE first_seq <= ?)",
+  // A replay may bring a new spec and body for the number it had.
+  admit: `INSERT INTO tasks (num, id, key, spec, prompt, rest) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (num) DO UPDATE SET id = excluded.id, key = excluded.key, spec = excluded.spec,
+      prompt = excluded.prompt, rest = excluded.rest`,
+  open: "INSERT INTO open (num, facts) VALUES (?, ?) ON CONFLICT (num) DO UPDATE SET facts = excluded.facts",
+  close: "DELETE FROM open WHERE num = ?",
+  settle: "INSERT INTO history (num, pool, status, type, dead, facts, result) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  forget: "DELETE FROM history WHERE num = ? RETURNING pool, status, dead",
+  putPool: "INSERT INTO pools (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+  dropPool: "DELETE FROM pools WHERE id = ?",
+  putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+  dropAgent: "DELETE FROM agents WHERE id = ?",
+} as const;
+
+/** What a row that left the history was counted as. */
+interface Uncounted {
+  readonly pool: PoolId;
+  readonly status: FinalStatus;
+  readonly dead: number;
+}
+
+class SqliteStore implements Store {
+  readonly durable = true;
+  readonly #file: string;
+  readonly #db: DatabaseSync;
+  readonly #ownership: Ownership;
+  readonly #eventsLimit: number;
+  readonly #trimStep: number;
+  readonly #write: Record<keyof typeof WRITES, StatementSync>;
+  readonly #reader: SqliteReader;
+  #tallies = new Tallies();
+  /** Undefined until the first load. */
+  #lastSeq: number | undefined;
+  /** Events up to here may be gone. */
+  #trimmedSeq = 0;
+  /** Why it takes no commit any more. */
+  #broken: PoolError | undefined;
+  #closed = false;
+
+  constructor(file: string, db: DatabaseSync, ownership: Ownership, eventsLimit: number) {
+    this.#file = file;
+    this.#db = db;
+    this.#ownership = ownership;
+    this.#eventsLimit = eventsLimit;
+    this.#trimStep = Math.ceil(eventsLimit * TRIM_SHARE);
+    this.#write = prepareAll(db, WRITES);
+    this.#reader = new SqliteReader(db);
+  }
+
+  async load(): Promise<Loaded> {
+    this.#assertWritable();
+    const epoch = this.#transaction(() => Number(this.#write.epoch.get()?.epoch));
+    const loaded = this.#ask((reader) => reader.loaded(epoch));
+    this.#lastSeq = loaded.lastSeq;
+    this.#tallies = this.#ask((reader) => reader.tallies());
+    return loaded;
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    this.#assertWritable();
+    assert(this.#lastSeq !== undefined, "a store is loaded before its first commit");
+    assert(
+      commit.firstSeq === this.#lastSeq + 1 && commit.events.length > 0,
+      "a commit's events follow the last one without a gap",
+    );
+    const lastSeq = this.#lastSeq + commit.events.length;
+    const trims = lastSeq - this.#trimmedSeq >= this.#eventsLimit + this.#trimStep;
+    const gone: Uncounted[] = [];
+    this.#transaction(() => {
+      this.#writeRows(commit, gone);
+      this.#write.event.run(commit.firstSeq, lastSeq, commit.atMs, JSON.stringify(commit.events));
+      if (trims) this.#write.trim.run(lastSeq - this.#eventsLimit + 1);
+    });
+    // Only what is on the disk counts.
+    this.#lastSeq = lastSeq;
+    if (trims) this.#trimmedSeq = lastSeq - this.#eventsLimit;
+    for (const { facts } of commit.settled) {
+      this.#tallies.add(facts.spec.pool, facts.settlement.status, facts.settlement.deadLettered);
+    }
+    for (const { pool, status, dead } of gone) this.#tallies.remove(pool, status, dead === 1);
+  }
+
+  async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {
+    return this.#ask((reader) => reader.facts(ids, keys));
+  }
+
+  async entry(id: TaskId): Promise<HistoryEntry | undefined> {
+    return this.#ask((reader) => reader.entry(id));
+  }
+
+  async history(filter: HistoryFilter): Promise<readonly HistoryEntry[]> {
+    return this.#ask((reader) => reader.history(filter));
+  }
+
+  async tally(pool: PoolId): Promise<Tally> {
+    this.#assertOpen();
+    return this.#tallies.of(pool);
+  }
+
+  async bodies(nums: readonly number[]): Promise<ReadonlyMap<number, TaskBody>> {
+    return this.#ask((reader) => reader.bodies(nums));
+  }
+
+  async results(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, string>> {
+    return this.#ask((reader) => reader.results(ids));
+  }
+
+  async events(afterSeq: number, limit: number): Promise<readonly StoredEvents[]> {
+    return this.#ask((reader) => reader.events(afterSeq, limit));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#db.close();
+    } finally {
+      this.#ownership.release();
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new PoolError("store_failed", "the store is closed");
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    const cause = this.#broken;
+    if (cause === undefined) return;
+    throw new PoolError("store_failed", `${this.#file} takes nothing more after an error`, {
+      cause,
+      details: { file: this.#file, broken: true },
+    });
+  }
+
+  #ask<T>(question: (reader: SqliteReader) => T): T {
+    this.#assertOpen();
+    try {
+      return question(this.#reader);
+    } catch (thrown) {
+      throw sqliteCode(thrown) === undefined ? thrown : storeError("could not read", this.#file, thrown);
+    }
+  }
+
+  /** The order matters where one task stands in several lists: the last word on it is that it is settled. */
+  #writeRows(commit: Commit, gone: Uncounted[]): void {
+    for (const { num } of commit.reopened) this.#forget(num, gone);
+    for (const admitted of commit.admitted) this.#admit(admitted);
+    for (const facts of commit.open) this.#write.open.run(facts.num, openText(facts));
+    for (const row of commit.settled) this.#settle(row);
+    for (const { id, record } of commit.pools) {
+      if (record === null) this.#write.dropPool.run(id);
+      else this.#write.putPool.run(id, JSON.stringify(record));
+    }
+    for (const { id, record } of commit.agents) {
+      if (record === null) this.#write.dropAgent.run(id);
+      else this.#write.putAgent.run(id, JSON.stringify(record));
+    }
+  }
+
+  #admit({ num, spec, body }: Admitted): void {
+    const key = packText(spec.idempotencyKey);
+    this.#write.admit.run(num, spec.id, key, JSON.stringify(spec), packText(body.prompt), packText(body.rest));
+  }
+
+  #settle({ facts, result }: SettledRow): void {
+    const { num, spec, settlement } = facts;
+    const dead = settlement.deadLettered ? 1 : 0;
+    this.#write.close.run(num);
+    this.#write.settle.run(
+      num,
+      spec.pool,
+      settlement.status,
+      packText(spec.type),
+      dead,
+      settledText(facts),
+      packText(result),
+    );
+  }
+
+  #forget(num: number, gone: Uncounted[]): void {
+    const row = this.#write.forget.get(num);
+    if (row !== undefined) gone.push(row as unknown as Uncounted);
+  }
+
+  /** All or nothing, and on the disk when it returns. */
+  #transaction<T>(write: () => T): T {
+    let committing = false;
+    try {
+      this.#write.begin.run();
+      const written = write();
+      committing = true;
+      this.#write.commit.run();
+      return written;
+    } catch (cause) {
+      throw this.#refusal(cause, { committing });
+    }
+  }
+
+  /**
+   * What could not be written is taken back. A full disk, a stranger's lock, a broken rule of the tables and text that
+   * could not be made leave the file as it was; after anything else it is not known what the file holds.
+   */
+  #refusal(cause: unknown, { committing }: { readonly committing: boolean }): PoolError {
+    const what = "could not write to";
+    if (this.#rollback() && isHarmless(cause)) return storeError(what, this.#file, cause);
+    const { code, message } = storeError(what, this.#file, cause);
+    const details = { file: this.#file, broken: true, ...(committing ? { unknown: true } : {}) };
+    this.#broken = new PoolError(code, message, { cause, details });
+    return this.#broken;
+  }
+
+  /** False when that fails as well. Some errors have rolled back before. */
+  #rollback(): boolean {
+    try {
+      this.#write.rollback.run();
+      return true;
+    } catch (thrown) {
+      return sqliteCode(thrown) === SQLITE.error;
+    }
+  }
+}
+
+function isHarmless(cause: unknown): boolean {
+  const code = sqliteCode(cause);
+  return code === undefined || code === SQLITE.full || code === SQLITE.busy || code === SQLITE.constraint;
+}

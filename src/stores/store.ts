@@ -1,0 +1,125 @@
+/**
+ * The port between the engine and whatever keeps its facts.
+ *
+ * A store keeps what it is given and gives it back; it knows no rule. One engine owns it at a time: a commit whose
+ * epoch is not the newest is refused whole.
+ */
+import type { PoolId, TaskId } from "../base/ids.ts";
+import type { AgentIdentity } from "../core/agent.ts";
+import type { DurableEvent } from "../core/event.ts";
+import type { PoolOptions } from "../core/pool.ts";
+import type { OpenFacts, SettledFacts } from "../core/record.ts";
+import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
+
+/** One turn's facts, kept all or none. */
+export interface Commit {
+  /** Sequence number of the first event; the others follow without a gap. At least one event. */
+  readonly firstSeq: number;
+  readonly atMs: number;
+  /** Kept packed, one row per commit. */
+  readonly events: readonly DurableEvent[];
+  /** Tasks admitted in this commit: written once. */
+  readonly admitted: readonly Admitted[];
+  /** Narrow rows of open tasks that changed; replaces the earlier row of the same `num`. */
+  readonly open: readonly OpenFacts[];
+  /** Tasks that became final: their open row goes, their history row comes. */
+  readonly settled: readonly SettledRow[];
+  /** Tasks that a replay opened again: their history row goes (an `open` row comes with the same commit). */
+  readonly reopened: readonly { readonly num: number; readonly id: TaskId }[];
+  /** Pools that were created or changed; null when deleted. */
+  readonly pools: readonly { readonly id: PoolId; readonly record: PoolRecord | null }[];
+  /** Agents that were added; null when removed. */
+  readonly agents: readonly { readonly id: string; readonly record: AgentIdentity | null }[];
+}
+
+export interface Admitted {
+  readonly num: number;
+  readonly spec: TaskSpec;
+  readonly body: TaskBody;
+}
+
+export interface SettledRow {
+  readonly facts: SettledFacts;
+  /** JSON text of the result of a completed task. */
+  readonly result?: string | undefined;
+}
+
+export interface PoolRecord {
+  readonly options: PoolOptions;
+  readonly createdAtMs: number;
+}
+
+/** All that is open, as it was after the last commit. */
+export interface Loaded {
+  /** The owner's number: larger than that of every earlier load of this store. Lives outside the task tables. */
+  readonly epoch: number;
+  /** Of the last event; 0 when there is none. */
+  readonly lastSeq: number;
+  /** Highest admission number ever given; 0 when there is none. */
+  readonly lastNum: number;
+  readonly pools: readonly PoolRecord[];
+  readonly agents: readonly AgentIdentity[];
+  /** In the order of `num`. */
+  readonly open: readonly OpenFacts[];
+}
+
+/** A settled task with what only readers need. */
+export interface HistoryEntry {
+  readonly facts: SettledFacts;
+  readonly body: TaskBody;
+  readonly result?: string | undefined;
+}
+
+export interface HistoryFilter {
+  readonly pool?: PoolId | undefined;
+  readonly status?: FinalStatus | undefined;
+  readonly type?: string | undefined;
+  readonly deadLettered?: boolean | undefined;
+  /** Only tasks with a larger admission number. */
+  readonly afterNum: number;
+  /** At least 1. */
+  readonly limit: number;
+}
+
+/** Facts about settled tasks, by id and by idempotency key. What is not there is absent from the maps. */
+export interface Facts {
+  readonly tasks: ReadonlyMap<TaskId, SettledFacts>;
+  /** Idempotency key → the settled task that was admitted under it. */
+  readonly keys: ReadonlyMap<string, SettledFacts>;
+}
+
+export interface StoredEvents {
+  readonly seq: number;
+  readonly atMs: number;
+  readonly event: DurableEvent;
+}
+
+export interface Store {
+  /** True when what it keeps outlives the process. */
+  readonly durable: boolean;
+  /** Takes ownership under a new epoch and gives what is open. Called once, before everything else. */
+  load(): Promise<Loaded>;
+  /**
+   * Keeps a turn's facts; resolves when they are safe. Never called while another commit is under way.
+   *
+   * Rejects with `store_full` (507) or `store_failed`; after a rejection nothing of the commit may be there,
+   * unless the error's `details.unknown` is true.
+   */
+  commit(commit: Commit): Promise<void>;
+  /** Settled tasks among these ids and keys. */
+  facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts>;
+  /** One settled task. */
+  entry(id: TaskId): Promise<HistoryEntry | undefined>;
+  /** Settled tasks in the order of admission. */
+  history(filter: HistoryFilter): Promise<readonly HistoryEntry[]>;
+  /** How many settled tasks a pool has by status, and how many of them are dead letters. */
+  tally(pool: PoolId): Promise<Readonly<Record<FinalStatus, number>> & { readonly deadLetters: number }>;
+  /** Bodies of tasks, open or settled, by admission number. Missing ones are absent. */
+  bodies(nums: readonly number[]): Promise<ReadonlyMap<number, TaskBody>>;
+  /** Results of completed tasks, JSON text by id. Missing ones are absent. */
+  results(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, string>>;
+  /** Durable events with a larger sequence number, in order, at most `limit`. */
+  events(afterSeq: number, limit: number): Promise<readonly StoredEvents[]>;
+  /** Gives up ownership. Safe to call twice. */
+  close(): Promise<void>;
+}
