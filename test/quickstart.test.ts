@@ -419,7 +419,7 @@ describe("npm start", () => {
     }
   }
 
-  test("works through real documents, survives the death of a daemon, sums up and leaves nothing running", async () => {
+  test("works through real documents, survives the death of a daemon, sums up and leaves nothing running (S2-17, S2-30)", async () => {
     const { code, text } = await quickstart("--exit", "--port", "0", "--documents", String(DOCUMENTS)).ended;
     expect({ code, text }).toEqual({ code: 0, text });
     expect(text).toContain(`reads   ${DOCUMENTS} documents`);
@@ -483,8 +483,9 @@ describe("npm start", () => {
     const url = urlIn(await next.until("Ctrl-C stops it"));
     const { items } = await troupe(url, "tasks", "--all");
     for (const { id } of items as { id: string }[]) {
-      const status = id.endsWith("-refused") ? "failed" : "completed";
-      expect(await troupe(url, "task", id, "--wait", "30000")).toMatchObject({ id, status });
+      const headers = { authorization: `Bearer ${readFileSync(join(data, "key"), "utf8").trim()}` };
+      const task = await (await fetch(`${url}/v1/tasks/${id}?waitMs=30000`, { headers })).json();
+      expect(task).toMatchObject({ id, status: id.endsWith("-refused") ? "failed" : "completed" });
     }
     next.child.kill("SIGTERM");
     expect((await next.ended).code).toBe(0);

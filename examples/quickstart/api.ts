@@ -48,7 +48,7 @@ export class Api {
       const tried = await this.#once<T>(path, init);
       if ("value" in tried) return tried.value;
       if (performance.now() + tried.pauseMs > untilMs) throw tried.because;
-      await sleep(tried.pauseMs, undefined, { signal: this.#signal });
+      await sleep(tried.pauseMs, undefined, { signal: this.#signal }).catch(() => this.#signal.throwIfAborted());
     }
   }
 

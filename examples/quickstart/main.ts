@@ -25,9 +25,6 @@ const GONE_LIMIT_MS = 5_000;
 /** Signals that come so soon after the first are the same press of a key. */
 const SAME_KEY_MS = 1_000;
 
-/** The work was ended from outside. */
-class Interruption extends Error {}
-
 const say = (line = ""): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<number> {
@@ -46,7 +43,7 @@ async function main(): Promise<number> {
       // The second one tells the server not to finish what is running. npm and the terminal both pass one Ctrl-C on.
       if (interrupted.signal.aborted && performance.now() - interruptedAt > SAME_KEY_MS) server.askToStop();
       if (!interrupted.signal.aborted) interruptedAt = performance.now();
-      interrupted.abort(new Interruption());
+      interrupted.abort();
     });
   }
   const seen: Seen = { pids: new Set(), ports: new Set() };
@@ -55,7 +52,7 @@ async function main(): Promise<number> {
   try {
     trouble.push(...(await work(server, options, seen, interrupted.signal)));
   } catch (error) {
-    if (error instanceof Interruption) {
+    if (interrupted.signal.aborted) {
       say("\nstopped before the work was done: what is left goes on at the next start");
       code = 130;
     } else trouble.push(error instanceof Error ? error.message : String(error));
@@ -83,10 +80,10 @@ async function work(server: Server, options: Options, seen: Seen, signal: AbortS
   await unlessAborted(server.ready(), signal);
   const ended = new AbortController();
   const api = new Api({ url: server.url, key: server.key, signal: AbortSignal.any([signal, ended.signal]) });
-  void server.ended.then((exit) => ended.abort(new Error(`${server.describeEnd(exit)} while it had work`)));
+  void server.ended.then((exit) => ended.abort(new Error(server.describeEnd(exit))));
   seen.pids.add(server.pid);
   seen.ports.add(Number(new URL(server.url).port));
-  await daemonsReady(api, seen, signal);
+  await daemonsReady(api, seen);
   say(`server  ${server.url}  (pid ${server.pid}, data in ${shown(options.dataDir)}, log in ${shown(server.logFile)})`);
   tellDocuments(documents);
   const plan = planRun(runName(new Date()), documents);
@@ -94,16 +91,16 @@ async function work(server: Server, options: Options, seen: Seen, signal: AbortS
     `work    ${plan.tasks.length} tasks: 3 per document, a digest for each of ${plan.packages} packages, 1 index; and 1 that is to be refused`,
   );
   say();
-  const { trouble } = await runPlan({ api, plan, dataDir: options.dataDir, out: process.stdout });
+  const trouble = await runPlan({ api, plan, dataDir: options.dataDir, out: process.stdout });
   await noteDaemons(api, seen);
   say();
-  const next = options.exit ? laterLines : nextLines;
-  for (const line of next(server, { dataDir: options.dataDir, plan })) say(line);
+  const { dataDir } = options;
+  for (const line of options.exit ? laterLines({ dataDir, plan }) : nextLines(server, { dataDir, plan })) say(line);
   return trouble;
 }
 
 /** Waits until every reader is up, so that the numbers of the run are not those of the start. */
-async function daemonsReady(api: Api, seen: Seen, signal: AbortSignal): Promise<void> {
+async function daemonsReady(api: Api, seen: Seen): Promise<void> {
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
     const { instances } = await noteDaemons(api, seen);
@@ -114,7 +111,7 @@ async function daemonsReady(api: Api, seen: Seen, signal: AbortSignal): Promise<
     }
     const states = instances.map(({ id, state }) => `${id} is ${state}`).join(", ");
     if (performance.now() > untilMs) throw new Error(`the readers did not come up: ${states}`);
-    await sleep(50, undefined, { signal });
+    await sleep(50);
   }
 }
 

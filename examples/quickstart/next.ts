@@ -36,7 +36,7 @@ export function nextLines(server: Server, { dataDir, plan }: Run): string[] {
 }
 
 /** When the server is about to leave. */
-export function laterLines(_: Server, { dataDir, plan }: Run): string[] {
+export function laterLines({ dataDir, plan }: Run): string[] {
   const data = dataDir === resolve(DEFAULT_DATA) ? "" : ` --data ${shown(dataDir)}`;
   return [
     "All results stay in the data directory. To read them, start a server on it, and ask it from another terminal:",

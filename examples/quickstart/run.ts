@@ -23,22 +23,18 @@ export interface RunOptions {
   readonly out: NodeJS.WriteStream;
 }
 
-export interface RunResult {
-  readonly indexFile: string;
-  /** What did not go as it should, a sentence each. */
-  readonly trouble: readonly string[];
-}
-
-export async function runPlan({ api, plan, dataDir, out }: RunOptions): Promise<RunResult> {
+/** @returns what did not go as it should, a sentence each */
+export async function runPlan({ api, plan, dataDir, out }: RunOptions): Promise<readonly string[]> {
   const startedAt = performance.now();
-  const all = [...plan.tasks, plan.refused];
+  // The one that will be refused goes first, so that its dead letter is there long before the end.
+  const all = [plan.refused, ...plan.tasks];
   const progress = new Progress(all.length, out);
-  const before = await readCounts(api);
-  const killing = killInTheMiddle(api, progress, { total: all.length, settledBefore: before.settled });
+  const { settled: settledBefore, running, waiting } = await readCounts(api);
+  if (running + waiting > 0) out.write(`  ${running + waiting} tasks of an earlier run were left and go on as well\n`);
+  const killing = killInTheMiddle(api, progress, { total: all.length, settledBefore });
   let views: Map<string, TaskView>;
   try {
-    // The one that will be refused goes first: its dead letter must not be what the others wait for.
-    await submitAll(api, [plan.refused, ...plan.tasks]);
+    await submitAll(api, all);
     views = await collect(
       api,
       all.map(({ task }) => task.id),
@@ -48,24 +44,34 @@ export async function runPlan({ api, plan, dataDir, out }: RunOptions): Promise<
   }
   const wallMs = performance.now() - startedAt;
   const { victim, recovery } = await killing.result;
-  progress.update(all.length, "");
   progress.end();
 
   const summary = summariseRun(plan, views);
-  const indexFile = writeIndex(views.get(plan.indexId)!, dataDir);
-  const say = (line: string): void => void out.write(`${line}\n`);
-  say("");
-  for (const line of summaryLines(summary)) say(`  ${line}`);
-  say("");
-  say(`  ${summary.tasks} tasks settled in ${(wallMs / 1_000).toFixed(1)} s with ${summary.attempts} attempts`);
-  say(`  ${describeFailovers(summary, victim)}`);
   const refused = views.get(plan.refused.task.id)!;
-  const deadLetters = await api.get<Page<TaskView>>("/v1/dead-letters?pool=readers&limit=1000");
-  const isListed = deadLetters.items.some(({ id }) => id === refused.id);
-  say(`  1 dead letter on purpose: ${refused.id}, ${refused.error?.code}`);
-  for (const line of attemptLines(refused.attempts)) say(`    ${line}`);
-  say(`  the index: ${indexFile}`);
-  return { indexFile, trouble: troubleOf({ summary, recovery, victim, isListed }) };
+  const indexFile = writeIndex(views.get(plan.indexId)!, dataDir);
+  const lines = [
+    "",
+    ...summaryLines(summary),
+    "",
+    `${summary.tasks} tasks settled in ${(wallMs / 1_000).toFixed(1)} s with ${summary.attempts} attempts`,
+    describeFailovers(summary, victim),
+    `1 dead letter on purpose: ${refused.id}, ${refused.error?.code}`,
+    ...attemptLines(refused.attempts).map((line) => `  ${line}`),
+    `the index: ${indexFile}`,
+  ];
+  for (const line of lines) out.write(line === "" ? "\n" : `  ${line}\n`);
+  return troubleOf({ summary, recovery, victim, isListed: await isDeadLetter(api, refused.id) });
+}
+
+/** The list is a page of at most a thousand, oldest first, so all pages are looked at. */
+async function isDeadLetter(api: Api, id: string): Promise<boolean> {
+  let cursor = "";
+  for (;;) {
+    const page = await api.get<Page<TaskView>>(`/v1/dead-letters?pool=readers&limit=1000${cursor}`);
+    if (page.items.some((task) => task.id === id)) return true;
+    if (page.nextCursor === undefined) return false;
+    cursor = `&cursor=${encodeURIComponent(page.nextCursor)}`;
+  }
 }
 
 interface Killing {
@@ -133,7 +139,7 @@ function describeRecovery({ id, port }: Victim, { states, pid, port: newPort, re
 }
 
 function describeFailovers({ failovers }: Summary, victim: Victim): string {
-  if (failovers.length === 0) return `0 failovers: ${victim.id} had no task when it died`;
+  if (failovers.length === 0) return `0 failovers: ${victim.id} had no task of this run when it died`;
   const [first] = failovers;
   const [lost, ...rest] = first?.attempts ?? [];
   const story = `${first?.id}: ${lost?.outcome} on ${lost?.agentName}, then ${rest.at(-1)?.outcome} on ${rest.at(-1)?.agentName}`;

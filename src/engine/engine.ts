@@ -1,6 +1,7 @@
 /** A running engine over one namespace: what the doors ask, carried to the loop and back. */
-import { checkAgents } from "../agents/preflight.ts";
+
 import type { AgentFunction } from "../agents/function.ts";
+import { checkAgents } from "../agents/preflight.ts";
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { type AgentId, asAgentId, asPoolId, asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
@@ -18,9 +19,9 @@ import type { Turn } from "../core/turn.ts";
 import type { SettledRow, Store } from "../stores/store.ts";
 import { ClaimDesk } from "./claim-desk.ts";
 import { Crew, functionKey } from "./crew.ts";
+import type { EngineOptions, LogEvent } from "./engine-options.ts";
 import { Handover } from "./handover.ts";
 import { Loop } from "./loop.ts";
-import type { EngineOptions, LogEvent } from "./engine-options.ts";
 import { LIMIT_DEFAULTS, type PoolOptionsInput, resolvePool, resolveTask, type TaskInput } from "./options.ts";
 import { Payloads } from "./payloads.ts";
 import { agentsInOrder, agentView, iso, poolHealthView, poolHealthWord, poolView } from "./present.ts";
@@ -186,7 +187,9 @@ class RunningEngine implements LocalEngine {
       return this.pool(options.id);
     }
     if (this.#state.pools.has(options.id)) {
-      throw new PoolError("conflict", `a pool ${options.id} is already there`, { details: { path: "id", id: options.id } });
+      throw new PoolError("conflict", `a pool ${options.id} is already there`, {
+        details: { path: "id", id: options.id },
+      });
     }
     await checkAgents(options.agents, 0);
     const watch = await this.#make(options);
@@ -317,7 +320,9 @@ class RunningEngine implements LocalEngine {
     let next = 0;
     const items = parsed.map((item) => ("error" in item ? item : (admitted[next++] ?? { error: undefined })));
     return Promise.all(
-      items.map(async (item) => ("error" in item ? { error: item.error } : { task: await this.#reader.task(item.taskId) })),
+      items.map(async (item) =>
+        "error" in item ? { error: item.error } : { task: await this.#reader.task(item.taskId) },
+      ),
     );
   }
 
@@ -326,7 +331,9 @@ class RunningEngine implements LocalEngine {
     const nowMs = this.#turnClock.now();
     const resolved = resolveTask(options.id, input, nowMs, path);
     const general =
-      inProcess && options.unknownType === "general" && !(options.types?.includes(resolved.input.type ?? "general") ?? true);
+      inProcess &&
+      options.unknownType === "general" &&
+      !(options.types?.includes(resolved.input.type ?? "general") ?? true);
     const task = general ? { ...resolved, input: { ...resolved.input, type: "general" } } : resolved;
     return submissionOf(task, options, { nowMs, entropy: this.#entropy });
   }
@@ -370,7 +377,10 @@ class RunningEngine implements LocalEngine {
     return this.#reader.page(filter);
   }
 
-  async waitFor(id: string, { waitMs, signal }: { waitMs: number; signal?: AbortSignal | undefined }): Promise<TaskView> {
+  async waitFor(
+    id: string,
+    { waitMs, signal }: { waitMs: number; signal?: AbortSignal | undefined },
+  ): Promise<TaskView> {
     if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > WAIT_LIMIT_MS) {
       throw invalid("waitMs", `expected 0 to ${WAIT_LIMIT_MS}`);
     }
@@ -493,7 +503,14 @@ class RunningEngine implements LocalEngine {
     const close = (): void => this.#loop.tell({ type: "close_claim", agentId, claimId });
     signal.addEventListener("abort", close, { once: true });
     try {
-      await this.#loop.ask({ type: "claim", agentId, claimId, max, untilMs, types: types === undefined ? undefined : [...types] });
+      await this.#loop.ask({
+        type: "claim",
+        agentId,
+        claimId,
+        max,
+        untilMs,
+        types: types === undefined ? undefined : [...types],
+      });
       if (signal.aborted || waitMs === 0) close();
       return await this.#claimed(await answered, signal);
     } finally {
@@ -507,7 +524,13 @@ class RunningEngine implements LocalEngine {
       const task = await this.#handover.compose(attempt);
       if (task === undefined || currentLease(this.#state, attempt) === undefined) continue;
       const { attempt: number, fence, ...shown } = task;
-      attempts.push({ taskId: task.id, number, fence, leaseExpiresAt: iso(attempt.expiresAtMs), task: shown as Claimed["attempts"][number]["task"] });
+      attempts.push({
+        taskId: task.id,
+        number,
+        fence,
+        leaseExpiresAt: iso(attempt.expiresAtMs),
+        task: shown as Claimed["attempts"][number]["task"],
+      });
     }
     let done = false;
     const finish = (broken: boolean): void => {
@@ -610,7 +633,13 @@ class RunningEngine implements LocalEngine {
     return this.#closing;
   }
 
-  async #close({ drainMs = CLOSE_DRAIN_MS, signal }: { drainMs?: number | undefined; signal?: AbortSignal | undefined }) {
+  async #close({
+    drainMs = CLOSE_DRAIN_MS,
+    signal,
+  }: {
+    drainMs?: number | undefined;
+    signal?: AbortSignal | undefined;
+  }) {
     const { durable } = this.#store;
     try {
       // What a store keeps may wait for the next start; what nothing keeps had better be done.
@@ -699,7 +728,10 @@ class RunningEngine implements LocalEngine {
     }
   }
 
-  async #beginLater(attempt: LeasedAttempt, composed: Promise<Awaited<ReturnType<Handover["compose"]>>>): Promise<void> {
+  async #beginLater(
+    attempt: LeasedAttempt,
+    composed: Promise<Awaited<ReturnType<Handover["compose"]>>>,
+  ): Promise<void> {
     const { agentId, taskId, fence } = attempt;
     try {
       const task = await composed;

@@ -1,7 +1,7 @@
 /** The library's door: pools of functions, children and remote agents in the caller's own process. */
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, sleep } from "../base/clock.ts";
-import { type ErrorCode, ERROR_CODES, isPoolError, PoolError } from "../base/errors.ts";
+import { ERROR_CODES, type ErrorCode, isPoolError, PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { SettledFacts } from "../core/record.ts";
@@ -22,7 +22,10 @@ export interface FunctionAgent extends Omit<AgentEntry, "kind" | "name" | "count
 }
 
 /** Options of `functionAgent`, all optional: how many tasks at a time, what it can do. */
-export type FunctionAgentOptions = Pick<AgentEntry, "capabilities" | "concurrency" | "weight" | "priority" | "metadata">;
+export type FunctionAgentOptions = Pick<
+  AgentEntry,
+  "capabilities" | "concurrency" | "weight" | "priority" | "metadata"
+>;
 
 /**
  * Makes an agent of a function.
@@ -122,7 +125,9 @@ export async function createPool(options: LibraryPoolOptions & TroupeOptions = {
 
 /** `undefined` fields count as absent. */
 function without<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ReturnType<typeof without<T>>;
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof without<T>
+  >;
 }
 
 async function open({ store = "memory:", dataDir = "./.troupe", ...rest }: TroupeOptions): Promise<LocalEngine> {
@@ -246,11 +251,25 @@ class LocalPool implements Pool {
     const refused: number[] = [];
     await Promise.all(
       indexes.map(async (index) => {
-        if (!(await batch.run(index, () => admit(index), (id) => this.#result(id)))) refused.push(index);
+        if (
+          !(await batch.run(
+            index,
+            () => admit(index),
+            (id) => this.#result(id),
+          ))
+        )
+          refused.push(index);
       }),
     );
     for (const index of refused.sort((a, b) => a - b)) {
-      while (!(await batch.run(index, () => admit(index), (id) => this.#result(id)))) await batch.room(options.signal);
+      while (
+        !(await batch.run(
+          index,
+          () => admit(index),
+          (id) => this.#result(id),
+        ))
+      )
+        await batch.room(options.signal);
     }
     const results = await batch.results(tasks.length);
     stop();

@@ -240,7 +240,8 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path = ""): T
 function problem(issue: z.core.$ZodIssue, root: string): PoolError {
   const steps = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] ?? ""] : issue.path;
   const path = steps.reduce<string>(
-    (joined, step) => (typeof step === "number" ? `${joined}[${step}]` : joined === "" ? String(step) : `${joined}.${String(step)}`),
+    (joined, step) =>
+      typeof step === "number" ? `${joined}[${step}]` : joined === "" ? String(step) : `${joined}.${String(step)}`,
     root,
   );
   const message = issue.code === "unrecognized_keys" ? "this field is not known" : issue.message;

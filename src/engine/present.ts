@@ -163,7 +163,11 @@ export function agentView(
   const lease = [...agent.runs.values()].map((run) => {
     const task = state.tasks.get(run.taskId);
     const expiresAtMs = task?.state.name === "leased" ? task.state.lease.expiresAtMs : undefined;
-    return { taskId: run.taskId as string, fence: run.fence, expiresAt: expiresAtMs === undefined ? "" : iso(expiresAtMs) };
+    return {
+      taskId: run.taskId as string,
+      fence: run.fence,
+      expiresAt: expiresAtMs === undefined ? "" : iso(expiresAtMs),
+    };
   });
   return compact<AgentView>({
     id: identity.id,
@@ -241,7 +245,11 @@ export function poolView(
   for (const agent of agentsOf(state, pool)) {
     for (const run of agent.runs.values()) {
       const task = state.tasks.get(run.taskId);
-      if (task?.state.name === "leased" && task.state.lease.fence === run.fence && task.state.lease.startedAtMs !== undefined) {
+      if (
+        task?.state.name === "leased" &&
+        task.state.lease.fence === run.fence &&
+        task.state.lease.startedAtMs !== undefined
+      ) {
         started += 1;
       }
     }

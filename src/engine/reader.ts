@@ -115,6 +115,7 @@ export class Reader {
 function parseCursor(cursor: string | undefined): number {
   if (cursor === undefined) return 0;
   const num = Number(cursor);
-  if (!/^\d{1,16}$/.test(cursor) || !Number.isSafeInteger(num)) throw invalid("cursor", "expected one that a list gave");
+  if (!/^\d{1,16}$/.test(cursor) || !Number.isSafeInteger(num))
+    throw invalid("cursor", "expected one that a list gave");
   return num;
 }

@@ -8,7 +8,11 @@ export interface StartReport {
   readonly needed: number;
   readonly total: number;
   /** Why the others did not come up. */
-  readonly failures: readonly { readonly agent: string; readonly reason: string; readonly logTail: readonly string[] }[];
+  readonly failures: readonly {
+    readonly agent: string;
+    readonly reason: string;
+    readonly logTail: readonly string[];
+  }[];
 }
 
 export class StartWatch {
@@ -45,7 +49,13 @@ export class StartWatch {
     const started = this.#ready >= this.#needed;
     if (!started && this.#ready + this.#waiting.size >= this.#needed) return;
     const { length: failed } = this.#failures;
-    this.#resolve({ started, ready: this.#ready, needed: this.#needed, total: this.#total, failures: this.#failures.slice(0, failed) });
+    this.#resolve({
+      started,
+      ready: this.#ready,
+      needed: this.#needed,
+      total: this.#total,
+      failures: this.#failures.slice(0, failed),
+    });
   }
 }
 

@@ -87,7 +87,10 @@ export interface EngineHealth {
  */
 export interface Engine {
   createPool(options: PoolOptionsInput): Promise<PoolView>;
-  deletePool(id: string, options?: { timeoutMs?: number | undefined }): Promise<{ cancelled: number; completed: number }>;
+  deletePool(
+    id: string,
+    options?: { timeoutMs?: number | undefined },
+  ): Promise<{ cancelled: number; completed: number }>;
   pools(): PoolView[];
   /** Counts include what is settled. */
   pool(id: string): Promise<PoolView>;
@@ -119,7 +122,12 @@ export interface Engine {
   heartbeat(agentId: string, attempts: readonly { taskId: string; fence: number }[]): Promise<HeartbeatAnswer>;
   progress(taskId: string, fence: number, progress: Json): Promise<void>;
   /** `stale_fence` when the fence is not current; the same report again gives the stored task. */
-  complete(taskId: string, fence: number, result: unknown, usage?: { tokens?: number; costUsd?: number }): Promise<TaskView>;
+  complete(
+    taskId: string,
+    fence: number,
+    result: unknown,
+    usage?: { tokens?: number; costUsd?: number },
+  ): Promise<TaskView>;
   fail(taskId: string, fence: number, error: FailInput): Promise<TaskView>;
   release(taskId: string, fence: number): Promise<TaskView>;
 

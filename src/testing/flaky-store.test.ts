@@ -139,6 +139,27 @@ describe("a crash", () => {
     expect(await next.entry(idOf(1))).toBeDefined();
   });
 
+  test("in the very moment of a commit gives a good answer only to what survives", async () => {
+    const good = { answer: 0, crash: 0 };
+    for (let seed = 0; seed < 20; seed++) {
+      for (let ticks = 0; ticks < 6; ticks++) {
+        const store = flaky({}, seed);
+        await store.load();
+        const answer = store.commit(new CommitWriter().next(ended(settledTask(1)))).catch((error: unknown) => error);
+        for (let n = 0; n < ticks; n++) await Promise.resolve();
+        const next = await store.crash();
+        const error = await answer;
+        if (error === undefined) expect(await kept(next)).toEqual([1]);
+        else expect(error).toSatisfy(unknown);
+        good[error === undefined ? "answer" : "crash"] += 1;
+        const there = await kept(next);
+        expect(await kept(await next.crash())).toEqual(there);
+      }
+    }
+    expect(good.answer).toBeGreaterThan(0);
+    expect(good.crash).toBeGreaterThan(0);
+  });
+
   test("may find a commit under way, which is kept or not and gets no good answer either way", async () => {
     const seen = new Set<number>();
     for (let seed = 0; seed < 20; seed++) {

@@ -94,6 +94,8 @@ class Flaky implements FlakyStore {
     const { refuse = 0, forget = 0 } = plan;
 
     if (waitFirst) await this.#wait(waitMs);
+    // A crash meanwhile ends the commit: what was not kept by then never is.
+    this.#assertAlive();
     if (fate < refuse) {
       faults.refused += 1;
       throw new PoolError("store_full", "the flaky store refused a commit", { retryable: true });
@@ -105,6 +107,7 @@ class Flaky implements FlakyStore {
       this.#disk.kept.push(commit);
     }
     if (!waitFirst) await this.#wait(waitMs);
+    this.#assertAlive();
     if (!unknown) return;
     if (keep) faults.unknownKept += 1;
     else faults.unknownLost += 1;
@@ -150,14 +153,12 @@ class Flaky implements FlakyStore {
     if (this.#dead) throw gone("the store crashed or was closed");
   }
 
-  /** A crash during the wait ends the commit: what was not kept by then never is. */
   async #wait(ms: number): Promise<void> {
     const { slow } = this.#disk.plan;
     if (slow === undefined) return;
     await new Promise<void>((resolve) => {
       slow.clock.timer(ms, resolve);
     });
-    this.#assertAlive();
   }
 }
 

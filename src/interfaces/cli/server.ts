@@ -1,7 +1,7 @@
 /** A server process: data directory, key, store, engine and HTTP, opened in this order and closed in reverse. */
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { isPoolError, messageOf } from "../../base/errors.ts";
+import { isPoolError, messageOf, PoolError } from "../../base/errors.ts";
 import { type Entropy, systemEntropy } from "../../base/random.ts";
 import { openEngine } from "../../engine/open.ts";
 import type { Engine } from "../../engine/troupe.ts";
@@ -46,7 +46,7 @@ export async function openServer({ config, log, onFatal, entropy = systemEntropy
     engine = await openEngine({ store, dataDir: data, pools: config.pools, limits: config.limits, log, onFatal });
   } catch (error) {
     await store.close();
-    throw error;
+    throw config.file !== undefined && isPoolError(error, "invalid") ? wrongInFile(config.file, error) : error;
   }
   let http: HttpServer;
   try {
@@ -64,6 +64,14 @@ export async function openServer({ config, log, onFatal, entropy = systemEntropy
       await http.close();
     },
   };
+}
+
+/** What shows only when a pool is made, such as a program that is not installed. */
+function wrongInFile(file: string, error: PoolError): PoolError {
+  return new PoolError("config_invalid", `${file}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, file },
+  });
 }
 
 function makeDataDirectory(data: string): void {
