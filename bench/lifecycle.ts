@@ -12,7 +12,11 @@ import { parseArgs } from "node:util";
 import { createPool, functionAgent } from "troupe";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "3" }, rounds: { type: "string", default: "3" }, json: { type: "boolean" } },
+  options: {
+    seconds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean" },
+  },
 });
 const millis = Number(values.seconds) * 1_000;
 const rounds = Number(values.rounds);
@@ -75,7 +79,9 @@ const rows = CASES.map(({ store, inFlight }, index) => {
 
 if (values.json) console.log(JSON.stringify({ node: process.version, cpus: cpus().length, rounds, rows }));
 else {
-  console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${rounds} rounds of ${values.seconds} s\n`);
+  console.log(
+    `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${rounds} rounds of ${values.seconds} s\n`,
+  );
   console.log("store     in flight   life cycles/s   (lowest – highest)      p50 ms   p99 ms");
   for (const row of rows) {
     const spread = `${Math.round(row.lowest ?? 0)} – ${Math.round(row.highest ?? 0)}`;

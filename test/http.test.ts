@@ -598,7 +598,7 @@ describe("a task", () => {
     const { id } = await aTask(await aPool());
     const waited = get(`/v1/tasks/${id}?waitMs=60000`);
     await post(`/v1/tasks/${id}/cancel`, { reason: "no need" });
-    expect((await waited).body).toMatchObject({ id, status: "cancelled" });
+    expect((await waited).body).toMatchObject({ id, status: "cancelled", error: { message: "no need" } });
   });
 
   test("is shown as it is when the time to wait has passed", async () => {
@@ -1129,7 +1129,7 @@ describe("a server", () => {
   });
 
   test("that closes answers those who wait, and then is gone", async () => {
-    const server = await serve();
+    const server = await serve({ closeMs: 600_000 });
     const at = { base: server.url, headers: {} };
     const [claims, waits] = [vi.spyOn(own, "claim"), vi.spyOn(own, "waitFor")];
     await post("/v1/pools", { id: "p" }, at);
@@ -1152,7 +1152,8 @@ describe("a server", () => {
   });
 
   test("that closes ends connections that keep silent, from the first or after an answer", async () => {
-    const server = await serve();
+    // Longer than a test may take: whoever is broken off only at the end of this fails it.
+    const server = await serve({ closeMs: 600_000 });
     const silent = connect(server.port, "127.0.0.1");
     const kept = new Agent({ keepAlive: true });
     await once(silent, "connect");
@@ -1168,6 +1169,32 @@ describe("a server", () => {
     await server.close();
     await ended;
     kept.destroy();
+  });
+
+  test("that closes breaks off a request that is still not answered when its time is over", async () => {
+    const server = await serve({ closeMs: 1 });
+    const socket = connect(server.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.resume();
+    const ended = once(socket, "close");
+    const deletes = vi.spyOn(own, "deletePool").mockReturnValueOnce(new Promise(() => {}));
+    socket.write("DELETE /v1/pools/p HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await asked(deletes, 1);
+    await server.close();
+    await ended;
+    vi.restoreAllMocks();
+  });
+
+  test("is not ready while it closes", async () => {
+    const closing = new AbortController();
+    const app = createApp(own, { auth: "off", closing: closing.signal });
+    expect((await app.request("/readyz")).status).toBe(200);
+    closing.abort();
+    const response = await app.request("/readyz");
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ code: "shutting_down" });
+    expect(response.headers.get("connection")).toBe("close");
+    expect((await app.request("/livez")).status).toBe(200);
   });
 
   test("is not ready once its engine is closed", async () => {

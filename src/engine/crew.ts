@@ -27,6 +27,8 @@ export interface CrewOptions {
   readonly entropy: Entropy;
   readonly dataDir: string;
   readonly functions: ReadonlyMap<string, AgentFunction>;
+  /** Asked before the built-in kinds. */
+  readonly drivers?: ((identity: Agent["identity"]) => AgentDriver | undefined) | undefined;
   readonly tell: (command: Command) => void;
   /** A result that a report is about to bring. */
   readonly keepResult: (fence: number, result: string) => void;
@@ -92,7 +94,9 @@ export class Crew {
   }
 
   async #driverFor(identity: Agent["identity"]): Promise<AgentDriver | undefined> {
-    const { state, functions, dataDir, clock, entropy, log } = this.#options;
+    const { state, functions, drivers, dataDir, clock, entropy, log } = this.#options;
+    const own = drivers?.(identity);
+    if (own !== undefined) return own;
     if (identity.kind === "function") {
       const run = functions.get(functionKey(identity.pool, identity.name));
       const agent = identity.name;

@@ -1,7 +1,9 @@
 /** What an engine is given. */
+import type { AgentDriver } from "../agents/agent.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Entropy, Random } from "../base/random.ts";
+import type { AgentIdentity } from "../core/agent.ts";
 import type { Store } from "../stores/store.ts";
 import type { Limits, PoolOptionsInput } from "./options.ts";
 
@@ -21,6 +23,8 @@ export interface EngineOptions {
   readonly pools?: readonly PoolOptionsInput[];
   /** What function agents run, by `functionKey(pool, name)`. */
   readonly functions?: ReadonlyMap<string, AgentFunction>;
+  /** Drivers of one's own, asked before the built-in ones: what a simulation gives instead of processes. */
+  readonly drivers?: ((identity: AgentIdentity) => AgentDriver | undefined) | undefined;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly entropy?: Entropy;

@@ -54,6 +54,8 @@ export interface LocalEngine extends Engine {
   /** The time of turns. */
   nowMs(): number;
   readonly clock: Clock;
+  /** What the core holds: to be looked at by checks, never to be changed. */
+  readonly state: NamespaceState;
 }
 
 /** A result that a remote agent brings. Bytes. */
@@ -139,6 +141,7 @@ class RunningEngine implements LocalEngine {
       entropy,
       dataDir: options.dataDir,
       functions: this.#functions,
+      drivers: options.drivers,
       tell: (command) => this.#loop.tell(command),
       keepResult: (fence, result) => this.#payloads.keepResult(fence, result),
       changed: () => {},
@@ -156,7 +159,9 @@ class RunningEngine implements LocalEngine {
       this.#awaited.add(options.id);
       if (this.#state.pools.has(options.id)) await this.#bringUpToDate(options);
       else {
-        await checkAgents(options.agents, 0);
+        await checkAgents(options.agents, 0).catch((error: unknown) => {
+          throw inPool(options.id, error);
+        });
         await this.#make(options);
       }
     }
@@ -165,6 +170,10 @@ class RunningEngine implements LocalEngine {
 
   get clock(): Clock {
     return this.#clock;
+  }
+
+  get state(): NamespaceState {
+    return this.#state;
   }
 
   nowMs(): number {
@@ -785,6 +794,15 @@ class RunningEngine implements LocalEngine {
   #log(event: LogEvent): void {
     this.#options.log?.(event);
   }
+}
+
+/** Says which of the file's pools is meant. */
+function inPool(pool: PoolId, error: unknown): unknown {
+  if (!(error instanceof PoolError)) return error;
+  return new PoolError(error.code, `pool ${pool}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, pool },
+  });
 }
 
 /** The same agent for all that matters to its work. */

@@ -8,7 +8,7 @@ import { createPool, createTroupe, functionAgent, type LibraryPoolOptions, type 
 const echo: AgentFunction = ({ task }) => task.prompt;
 
 /** Three agents alike, as in the trio origin. */
-const trio = (run: AgentFunction): LibraryPoolOptions["agents"] =>
+const trio = (run: AgentFunction): NonNullable<LibraryPoolOptions["agents"]> =>
   ["one", "two", "three"].map((name) => functionAgent(name, run));
 
 const refused = async (call: Promise<unknown>): Promise<PoolError> => {

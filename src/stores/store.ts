@@ -11,7 +11,10 @@ import type { PoolOptions } from "../core/pool.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
-/** One turn's facts, kept all or none. */
+/**
+ * One turn's facts, kept all or none, in the order `reopened`, `admitted`, `open`, `settled`. An `admitted` task with a
+ * known `num` replaces its spec and body. The values are the store's from then on: nobody changes them.
+ */
 export interface Commit {
   /** Sequence number of the first event; the others follow without a gap. At least one event. */
   readonly firstSeq: number;
@@ -103,7 +106,7 @@ export interface Store {
    * Keeps a turn's facts; resolves when they are safe. Never called while another commit is under way.
    *
    * Rejects with `store_full` (507) or `store_failed`; after a rejection nothing of the commit may be there,
-   * unless the error's `details.unknown` is true.
+   * unless the error's `details.unknown` is true. With `details.broken` the store takes nothing more.
    */
   commit(commit: Commit): Promise<void>;
   /** Settled tasks among these ids and keys. */

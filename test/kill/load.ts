@@ -47,13 +47,19 @@ export async function worker(current: Current, stopped: () => boolean, name: str
   let id: string | undefined;
   while (!stopped()) {
     if (id === undefined) {
-      const joined = await insist(current, stopped, ["POST", "/v1/pools/remote/agents", { kind: "remote", name, replace: true }]);
+      const joined = await insist(current, stopped, [
+        "POST",
+        "/v1/pools/remote/agents",
+        { kind: "remote", name, replace: true },
+      ]);
       id = (joined?.body as { id?: string } | undefined)?.id;
       continue;
     }
     const claimed = await insist(current, stopped, ["POST", `/v1/agents/${id}/claim`, { max: 1, waitMs: 200 }]);
     if (claimed?.status === 404) id = undefined;
-    const { attempts = [] } = (claimed?.body ?? {}) as { attempts?: { taskId: string; fence: number; task: { prompt: string } }[] };
+    const { attempts = [] } = (claimed?.body ?? {}) as {
+      attempts?: { taskId: string; fence: number; task: { prompt: string } }[];
+    };
     for (const { taskId, fence, task } of attempts) {
       const report = { fence, result: task.prompt.length };
       await insist(current, stopped, ["POST", `/v1/tasks/${taskId}/complete`, report]);

@@ -96,7 +96,7 @@ describe.each(doors)("a body that comes through %s", (_door, send) => {
     '{"a":1,}',
     "NaN",
     "a=b",
-    new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d]),
+    new Uint8Array([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]),
   ])("is malformed when it is not JSON: %s", async (body) => {
     const response = await send("/", body);
     expect(response.status).toBe(400);

@@ -61,7 +61,6 @@ function readNode(incoming: IncomingMessage, limitBytes: number): Promise<Uint8A
         chunks.push(chunk);
         return;
       }
-      incoming.pause();
       finish(() => reject(tooLarge(limitBytes)));
     };
     const onEnd = (): void => finish(() => resolve(joined(chunks)));

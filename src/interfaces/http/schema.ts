@@ -7,8 +7,6 @@ import { TASK_STATUSES } from "../../engine/view.ts";
 /** 60 s: how long a request may wait. */
 export const LONGEST_WAIT_MS = 60_000;
 const PAGE = { default: 100, limit: 1_000 };
-/** Attempts one claim may ask for. */
-const CLAIM_LIMIT = 1_000;
 /** Attempts one heartbeat may name. */
 const HEARTBEAT_LIMIT = 10_000;
 /** 30 days, as for every duration an option may have. */
@@ -65,8 +63,9 @@ export const joinBody = z.strictObject({
 });
 
 export const claimBody = z.strictObject({
-  max: z.int().min(1).max(CLAIM_LIMIT).default(1),
-  waitMs: z.int().min(0).max(LONGEST_WAIT_MS).default(0),
+  /** The engine knows the bounds of both. */
+  max: z.int().default(1),
+  waitMs: z.int().default(0),
   /** Absent: any type; empty: none. */
   types: z.array(id).max(1_000).optional(),
 });

@@ -19,6 +19,8 @@ export interface ServeOptions {
   readonly port: number;
   /** `off` only on a loopback address. */
   readonly auth: Auth;
+  /** How long `close` waits for answers. Milliseconds; 10 s when absent. */
+  readonly closeMs?: number | undefined;
   readonly log?: ((event: LogEvent) => void) | undefined;
 }
 
@@ -28,7 +30,7 @@ export interface HttpServer {
   readonly port: number;
   /**
    * Takes no more connections, ends the waiting of requests that wait, and resolves once the running ones have been
-   * answered; what isn't answered after 10 s is broken off. The engine stays open. Safe to call twice.
+   * answered; what isn't after `closeMs` is broken off. The engine stays open. Safe to call twice.
    */
   close(): Promise<void>;
 }
@@ -44,11 +46,18 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
 };
 
-/** 10 s: how long `close` waits for answers. */
+/** 10 s: answers are due at once by then, and a client that is slow to send or to read gets as long as for a head. */
 const CLOSE_MS = 10_000;
 
 /** @throws PoolError `config_invalid` for `auth: "off"` on a public address, `start_failed` when it can't listen */
-export async function serveHttp({ engine, host, port, auth, log }: ServeOptions): Promise<HttpServer> {
+export async function serveHttp({
+  engine,
+  host,
+  port,
+  auth,
+  closeMs = CLOSE_MS,
+  log,
+}: ServeOptions): Promise<HttpServer> {
   const loopback = isLoopback(authority(host));
   if (auth === "off" && !loopback) {
     throw new PoolError("config_invalid", `auth can be off on a loopback address only, not on ${host}`, {
@@ -75,7 +84,7 @@ export async function serveHttp({ engine, host, port, auth, log }: ServeOptions)
     url: `http://${authority(host)}:${actualPort}`,
     port: actualPort,
     close: () => {
-      closed ??= end(server, { closing, silent });
+      closed ??= end(server, { closing, silent, closeMs });
       return closed;
     },
   };
@@ -96,10 +105,16 @@ function listen(server: Server, host: string, port: number): Promise<number> {
   });
 }
 
-/** @param silent - connections that have not asked anything yet: Node doesn't count them among the idle ones */
-function end(server: Server, { closing, silent }: { closing: AbortController; silent: Set<Socket> }): Promise<void> {
+interface Ending {
+  readonly closing: AbortController;
+  /** Connections that have not asked anything yet: Node doesn't count them among the idle ones. */
+  readonly silent: ReadonlySet<Socket>;
+  readonly closeMs: number;
+}
+
+function end(server: Server, { closing, silent, closeMs }: Ending): Promise<void> {
   return new Promise((resolve) => {
-    const limit = systemClock.timer(CLOSE_MS, () => server.closeAllConnections());
+    const limit = systemClock.timer(closeMs, () => server.closeAllConnections());
     server.close(() => {
       limit.cancel();
       resolve();

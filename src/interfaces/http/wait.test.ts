@@ -111,6 +111,13 @@ describe("a reply", () => {
     socket.destroy();
   });
 
+  test("to a connection that was reset a moment ago is broken", async () => {
+    const socket = await ask();
+    socket.resetAndDestroy();
+    go.resolve();
+    expect(await fate.promise).toBe("broken");
+  });
+
   test("that the client does not read to its end is broken", async () => {
     // Larger than what the kernel keeps for a socket, so that the reply stays in ours.
     body = "x".repeat(32 * 1_048_576);
