@@ -165,6 +165,15 @@ describe("the doorstep", () => {
     }
   });
 
+  test.each(ROUTES.filter((route) => !OPEN_PATHS.has(route.split(" ")[1] ?? "")))(
+    "%s refuses a parameter that it does not know",
+    async (route) => {
+      const [method = "", path = ""] = route.split(" ");
+      const answer = await ask(method, `${path.replaceAll(/:\w+/g, "x")}?colour=red`);
+      expectProblem(answer, 422, "invalid", { path: "colour" });
+    },
+  );
+
   test("a 401 names the command that prints the key", async () => {
     expect((await get("/v1/tasks", { headers: {} })).body.detail).toContain("troupe key");
   });

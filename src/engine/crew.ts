@@ -19,7 +19,7 @@ import type { LogEvent } from "./engine-options.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 
 /** A larger result ends the attempt with blame `task`. Bytes. */
-const RESULT_LIMIT_BYTES = 16 * 1_048_576;
+export const RESULT_LIMIT_BYTES = 16 * 1_048_576;
 
 export interface CrewOptions {
   readonly state: NamespaceState;
@@ -32,8 +32,6 @@ export interface CrewOptions {
   readonly tell: (command: Command) => void;
   /** A result that a report is about to bring. */
   readonly keepResult: (fence: number, result: string) => void;
-  /** An agent came up, or died. */
-  readonly changed: (agentId: AgentId) => void;
   readonly log: (event: LogEvent) => void;
 }
 
@@ -70,17 +68,15 @@ export class Crew {
     if (agent === undefined || this.#closed) return;
     const member = this.#members.get(id) ?? (await this.#hire(agent));
     if (member === undefined) return;
-    const { tell, changed } = this.#options;
+    const { tell } = this.#options;
     member.driver.start({
       ready: () => {
         tell({ type: "agent_ready", agentId: id });
         this.#probeLater(id, member);
-        changed(id);
       },
       exited: (exit) => {
         member.probing?.cancel();
         tell({ type: "agent_exited", agentId: id, exit });
-        changed(id);
       },
     });
   }
@@ -214,11 +210,6 @@ export class Crew {
     const good = await (driver.probe?.(control.signal) ?? true);
     limit.cancel();
     tell({ type: "agent_probed", agentId, good });
-  }
-
-  /** Asks every run to stop; resolves when all have ended or `graceMs` has passed. */
-  async stopRuns(): Promise<void> {
-    for (const control of this.#runs.values()) control.abort();
   }
 
   /** Stops every agent and then the warden. */

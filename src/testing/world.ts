@@ -1,22 +1,25 @@
 /**
- * The core alone, in the hand of a test: no engine, no store, no real time. One call is one turn, and after every turn
- * the invariants are checked.
+ * The core alone, in the hand of a test: no engine, no store, no real time. One call is one turn. After every turn the
+ * invariants are checked, and that the events alone give the same durable facts.
  */
 import { assert } from "../base/assert.ts";
+import { isPoolError, type PoolError } from "../base/errors.ts";
 import { type AgentId, asAgentId, asPoolId, asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
 import { createRandom, type Random } from "../base/random.ts";
-import type { Agent, AgentKind } from "../core/agent.ts";
+import type { Agent, AgentIdentity, AgentKind } from "../core/agent.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
-import type { Effect } from "../core/effect.ts";
+import type { Effect, LeasedAttempt } from "../core/effect.ts";
 import type { DurableEvent } from "../core/event.ts";
 import { checkInvariants } from "../core/invariants.ts";
 import type { Failure, Outcome } from "../core/outcome.ts";
-import { type SettledFacts, settledFacts } from "../core/record.ts";
+import { type OpenFacts, openFacts, type SettledFacts, settledFacts } from "../core/record.ts";
+import { restore } from "../core/restore.ts";
 import { emptyState, type NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
-import type { Lease, Task, TaskSpec } from "../core/task.ts";
+import type { Lease, Settlement, Task, TaskSpec } from "../core/task.ts";
 import { Turn } from "../core/turn.ts";
 import { type PoolOptionsInput, resolvePool } from "../engine/options.ts";
+import { checkStored, Replayed } from "./replayed.ts";
 
 export interface WorldAgent {
   readonly name: string;
@@ -32,6 +35,19 @@ export interface WorldOptions {
   /** Agents of `main`, ready; a name alone is a function agent that takes everything. */
   readonly agents?: readonly (string | WorldAgent)[];
   readonly startMs?: number;
+  /** `end`: only when the test asks for it by `check`, for worlds of many tasks and turns. */
+  readonly checks?: "each turn" | "end";
+}
+
+/** What the core refused with; fails when it refused nothing. */
+export function refusal(act: () => unknown): PoolError {
+  try {
+    act();
+  } catch (error) {
+    if (isPoolError(error)) return error;
+    throw error;
+  }
+  throw new Error("expected a refusal");
 }
 
 /** What a test says of a task; everything else has its default. */
@@ -48,7 +64,7 @@ export function createWorld(options: WorldOptions = {}): World {
 }
 
 export class World {
-  readonly state: NamespaceState = emptyState(1);
+  state: NamespaceState = emptyState(1);
   readonly random: Random;
   /** Everything durable that has happened. */
   readonly events: DurableEvent[] = [];
@@ -56,11 +72,17 @@ export class World {
   readonly effects: Effect[] = [];
   /** Settled tasks, as a store would know them. */
   readonly history = new Map<TaskId, SettledFacts>();
+  /** Open tasks, as a store would know them. */
+  readonly stored = new Map<TaskId, OpenFacts>();
   nowMs: number;
   #tasks = 0;
+  #claims = 0;
+  #replayed = new Replayed(emptyState(1));
+  readonly #checks: "each turn" | "end";
 
-  constructor({ seed = 1, pool = {}, agents = [], startMs = 1_000_000 }: WorldOptions) {
+  constructor({ seed = 1, pool = {}, agents = [], startMs = 1_000_000, checks = "each turn" }: WorldOptions) {
     this.nowMs = startMs;
+    this.#checks = checks;
     this.random = createRandom(seed);
     this.addPool({ id: "main", ...pool });
     for (const agent of agents) this.addAgent(agent);
@@ -74,13 +96,84 @@ export class World {
   }
 
   addAgent(agent: string | WorldAgent, pool: PoolId = MAIN): AgentId {
-    const { name, kind = "function", capabilities = [], concurrency = 1 } = typeof agent === "string" ? { name: agent } : agent;
-    const id = asAgentId(name);
-    const isolation = { contextWindowId: `c-${name}`, toolSessionId: `t-${name}`, memoryHandleId: `m-${name}` };
-    const identity = { id, pool, name, kind, capabilities, concurrency, weight: 1, priority: 0, isolation };
-    if (kind === "remote") this.ask({ type: "join", agent: identity, replace: false });
-    else this.turn([{ type: "add_agent", agent: identity }, { type: "agent_ready", agentId: id }]);
-    return id;
+    const identity = identityOf(agent, pool);
+    if (identity.kind === "remote") this.ask({ type: "join", agent: identity, replace: false });
+    else {
+      this.ask({ type: "add_agent", agent: identity });
+      this.ready(identity.name);
+    }
+    return identity.id;
+  }
+
+  /** A remote agent joins; returns the id it got. */
+  join(agent: WorldAgent & { readonly id?: string }, { replace = false, pool = MAIN } = {}): AgentId {
+    const identity = identityOf({ kind: "remote", ...agent }, pool);
+    const reply = this.ask({ type: "join", agent: { ...identity, id: asAgentId(agent.id ?? agent.name) }, replace });
+    assert(reply.type === "agent", "joining is answered by the agent");
+    return reply.agentId;
+  }
+
+  /** It has come up. */
+  ready(name: string): void {
+    this.ask({ type: "agent_ready", agentId: asAgentId(name) });
+  }
+
+  remove(name: string): void {
+    this.ask({ type: "remove_agent", agentId: asAgentId(name) });
+  }
+
+  probe(name: string, good: boolean): void {
+    this.ask({ type: "agent_probed", agentId: asAgentId(name), good });
+  }
+
+  /** Its driver vouches for it. */
+  alive(name: string): void {
+    this.ask({ type: "agent_alive", agentId: asAgentId(name) });
+  }
+
+  /** A remote agent asks for work; returns the claim's number. */
+  claim(name: string, options: { max?: number; waitMs?: number; types?: readonly string[] | undefined } = {}): number {
+    const { max = 1, waitMs = 60_000, types } = options;
+    this.#claims += 1;
+    const claimId = this.#claims;
+    const agentId = asAgentId(name);
+    this.ask({ type: "claim", agentId, claimId, max, untilMs: this.nowMs + waitMs, types });
+    return claimId;
+  }
+
+  /** What a claim was answered with; undefined while it waits. */
+  answered(claimId: number): readonly LeasedAttempt[] | undefined {
+    const answers = this.effectsOf("answer_claim").filter((effect) => effect.claimId === claimId);
+    assert(answers.length <= 1, `claim ${claimId} is answered once`);
+    return answers[0]?.attempts;
+  }
+
+  /** A remote agent shows that it lives, and names what it runs: by task, under the current fence. */
+  heartbeat(name: string, ids: readonly string[] = []): Extract<Reply, { type: "heartbeat" }> {
+    const attempts = ids.map((id) => ({ taskId: asTaskId(id), fence: this.lease(id)?.fence ?? 0 }));
+    return this.heartbeatOf(name, attempts);
+  }
+
+  heartbeatOf(
+    name: string,
+    attempts: readonly { readonly taskId: TaskId; readonly fence: number }[],
+  ): Extract<Reply, { type: "heartbeat" }> {
+    const reply = this.ask({ type: "heartbeat", agentId: asAgentId(name), attempts });
+    assert(reply.type === "heartbeat", "a heartbeat is answered as one");
+    return reply;
+  }
+
+  effectsOf<T extends Effect["type"]>(type: T): Extract<Effect, { type: T }>[] {
+    return this.effects.filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type);
+  }
+
+  eventsOf<T extends DurableEvent["type"]>(type: T): Extract<DurableEvent, { type: T }>[] {
+    return this.events.filter((event): event is Extract<DurableEvent, { type: T }> => event.type === type);
+  }
+
+  /** Tasks in the order in which they were leased. */
+  get order(): string[] {
+    return this.eventsOf("task.leased").map(({ taskId }) => taskId);
   }
 
   spec({ id, pool, dependencies, ...given }: SpecInput = {}): TaskSpec {
@@ -133,6 +226,26 @@ export class World {
   lease(id: string): Lease | undefined {
     const { state } = this.task(id);
     return state.name === "leased" ? state.lease : undefined;
+  }
+
+  /** In one word: what it waits for, `leased`, or how it ended. */
+  status(id: string): string {
+    const { state } = this.task(id);
+    if (state.name === "waiting") return state.reason;
+    return state.name === "leased" ? "leased" : state.settlement.status;
+  }
+
+  /** How it ended. */
+  settlement(id: string): Settlement {
+    const { state } = this.task(id);
+    assert(state.name === "settled", `task ${id} is settled`);
+    return state.settlement;
+  }
+
+  /** When it is looked at again, from now. Milliseconds. */
+  waitsMs(id: string): number | undefined {
+    const { state } = this.task(id);
+    return state.name === "waiting" && "untilMs" in state ? state.untilMs - this.nowMs : undefined;
   }
 
   /** Who runs it. */
@@ -207,14 +320,41 @@ export class World {
     matchLast(this.state, turn);
     this.events.push(...turn.durable);
     this.effects.push(...turn.effects);
-    for (const id of turn.touched) {
-      const task = this.state.tasks.get(id);
-      if (task === undefined) continue;
-      if (task.state.name === "settled") this.history.set(id, settledFacts(task));
-      else this.history.delete(id);
-    }
-    checkInvariants(this.state);
+    this.#replayed.take(turn.durable, this.nowMs);
+    for (const id of turn.touched) this.#store(id);
+    if (this.#checks === "each turn") this.check();
     return replies;
+  }
+
+  #store(id: TaskId): void {
+    const task = this.state.tasks.get(id);
+    if (task === undefined) return;
+    this.stored.delete(id);
+    this.history.delete(id);
+    if (task.state.name === "settled") this.history.set(id, settledFacts(task));
+    else this.stored.set(id, openFacts(task));
+  }
+
+  /** What must hold after every turn. */
+  check(): void {
+    checkInvariants(this.state);
+    this.#replayed.check(this.state);
+    checkStored(this.state, this.stored);
+  }
+
+  /** The engine dies: what is open comes back from the store under the next epoch, and nothing else. */
+  restart(): void {
+    const { epoch, lastNum, pools, agents } = this.state;
+    const stored = {
+      epoch: epoch + 1,
+      lastNum,
+      pools: [...pools.values()].map(({ options, createdAtMs }) => ({ options, createdAtMs })),
+      agents: [...agents.values()].map(({ identity }) => identity),
+      open: [...this.stored.values()].sort((a, b) => a.num - b.num),
+    };
+    this.state = restore(stored, this.nowMs);
+    this.#replayed = new Replayed(restore(stored, this.nowMs));
+    this.check();
   }
 
   /** Lets go of settled tasks, as the engine does once they are stored. */
@@ -230,4 +370,15 @@ export class World {
     }
     return { tasks: this.history, keys };
   }
+}
+
+function identityOf(agent: string | WorldAgent, pool: PoolId): Omit<AgentIdentity, "ordinal"> {
+  const {
+    name,
+    kind = "function",
+    capabilities = [],
+    concurrency = 1,
+  } = typeof agent === "string" ? { name: agent } : agent;
+  const isolation = { contextWindowId: `c-${name}`, toolSessionId: `t-${name}`, memoryHandleId: `m-${name}` };
+  return { id: asAgentId(name), pool, name, kind, capabilities, concurrency, weight: 1, priority: 0, isolation };
 }

@@ -21,5 +21,6 @@ export function trace(entropy: Entropy): MiddlewareHandler<AppEnv> {
 
 /** A new trace, not sampled: whoever wants it recorded says so. */
 function begin(entropy: Entropy): string {
-  return `00-${entropy.hex(32)}-${entropy.hex(16)}-00`;
+  const digits = entropy.hex(48);
+  return `00-${digits.slice(0, 32)}-${digits.slice(32)}-00`;
 }

@@ -40,15 +40,11 @@ export function followReply(outgoing: ServerResponse | undefined, fate: ReplyFat
     fate.broken();
     return;
   }
-  const { socket } = outgoing;
   const settle = (told: () => void): void => {
     outgoing.off("finish", onFinish).off("close", onClose);
     told();
   };
-  const onFinish = (): void => {
-    // The end of a write that failed together with its socket also counts as finished.
-    settle(() => (socket?.errored == null ? fate.written() : fate.broken()));
-  };
+  const onFinish = (): void => settle(() => fate.written());
   const onClose = (): void => settle(() => fate.broken());
   outgoing.on("finish", onFinish).on("close", onClose);
 }

@@ -1,0 +1,203 @@
+/** Pools are made, brought up to date, shown and deleted. */
+import type { AgentFunction } from "../agents/function.ts";
+import { checkAgents } from "../agents/preflight.ts";
+import { invalid, PoolError } from "../base/errors.ts";
+import { asPoolId, type PoolId } from "../base/ids.ts";
+import type { AgentIdentity } from "../core/agent.ts";
+import type { Command, Reply } from "../core/command.ts";
+import type { PoolOptions } from "../core/pool.ts";
+import type { NamespaceState } from "../core/state.ts";
+import { functionKey } from "./crew.ts";
+import { existingPool, type Frame } from "./frame.ts";
+import { type PoolOptionsInput, resolvePool } from "./options.ts";
+import { agentsInOrder, poolView } from "./present.ts";
+import { rollOf } from "./roll.ts";
+import { StartWatch } from "./start-watch.ts";
+import type { PoolView } from "./view.ts";
+
+/** How long a deleted pool may finish its work when nothing is said. */
+const DELETE_DRAIN_MS = 30_000;
+
+export class PoolDesk {
+  readonly #frame: Frame;
+  readonly #starts = new Map<PoolId, StartWatch>();
+  /** Pools that were made or taken up since the start. */
+  readonly #taken = new Set<PoolId>();
+  /** Pools of the file whose agents have not been up yet. */
+  readonly #awaited = new Set<PoolId>();
+
+  constructor(frame: Frame) {
+    this.#frame = frame;
+  }
+
+  /** Every pool of the file has had its agents up. */
+  get allHaveBeenUp(): boolean {
+    return this.#awaited.size === 0;
+  }
+
+  /** A pool of the file: made, or brought up to date. It stays whether its agents come up or not. */
+  async follow(options: PoolOptions): Promise<void> {
+    this.#awaited.add(options.id);
+    if (this.#frame.state.pools.has(options.id)) return this.#bringUpToDate(options);
+    await checkAgents(options.agents, 0).catch((error: unknown) => {
+      throw inPool(options.id, error);
+    });
+    await this.#make(options);
+    this.#starts.delete(options.id);
+  }
+
+  async create(input: PoolOptionsInput): Promise<PoolView> {
+    return this.open(input, new Map());
+  }
+
+  async open(input: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>): Promise<PoolView> {
+    const { limits } = this.#frame;
+    const options = resolvePool(input, () => `pool-${this.#frame.entropy.hex(8)}`, limits);
+    this.#refuseFunctionless(options, functions);
+    for (const [name, run] of functions) this.#frame.functions.set(functionKey(options.id, name), run);
+    if (functions.size > 0 && this.#frame.state.pools.has(options.id) && !this.#taken.has(options.id)) {
+      await this.#bringUpToDate(options);
+      return this.get(options.id);
+    }
+    if (this.#frame.state.pools.has(options.id)) {
+      throw new PoolError("conflict", `a pool ${options.id} is already there`, {
+        details: { path: "id", id: options.id },
+      });
+    }
+    await checkAgents(options.agents, 0);
+    const watch = await this.#make(options);
+    const report = await watch?.decided;
+    this.#starts.delete(options.id);
+    if (report === undefined || report.started) return this.get(options.id);
+    await this.#frame.loop.ask({ type: "delete_pool", pool: options.id });
+    const { ready, needed, total, failures } = report;
+    const why = failures.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
+    throw new PoolError("start_failed", `${ready} of ${total} daemons came up, ${needed} are needed: ${why}`, {
+      details: { ready, needed, total, failures },
+    });
+  }
+
+  /** Functions come with the library's call, by name; nowhere else can they come from. */
+  #refuseFunctionless(options: PoolOptions, functions: ReadonlyMap<string, AgentFunction>): void {
+    for (const [index, { kind, name }] of options.agents.entries()) {
+      if (kind !== "function" || (name !== undefined && functions.has(name))) continue;
+      throw invalid(`agents[${index}].kind`, "function agents can only be given in process, by functionAgent()");
+    }
+  }
+
+  async #make(options: PoolOptions): Promise<StartWatch | undefined> {
+    const roll = rollOf(options, this.#frame.entropy);
+    const daemons = roll.filter(({ kind }) => kind === "daemon");
+    const share = Math.max(0, ...options.agents.map(({ daemon }) => daemon?.readyShare ?? 0));
+    const ids = daemons.map(({ id }) => id);
+    const watch = ids.length === 0 ? undefined : new StartWatch(ids, Math.ceil(share * ids.length));
+    if (watch !== undefined) this.#starts.set(options.id, watch);
+    this.#taken.add(options.id);
+    const asked: Promise<Reply>[] = [this.#frame.loop.ask({ type: "create_pool", options })];
+    for (const agent of roll) asked.push(this.#frame.loop.ask({ type: "add_agent", agent }));
+    await allOrFirstError(asked);
+    this.#frame.crew.poolCame();
+    return watch;
+  }
+
+  /** A pool that the store remembers follows its options: agents come, go, or stay. */
+  async #bringUpToDate(options: PoolOptions): Promise<void> {
+    const pool = this.#frame.state.pools.get(options.id);
+    if (pool === undefined) return;
+    this.#taken.add(options.id);
+    const here = new Map(agentsInOrder(this.#frame.state, pool).map((agent) => [agent.identity.name, agent]));
+    const commands: Command[] = [{ type: "change_pool", options }];
+    for (const agent of rollOf(options, this.#frame.entropy)) {
+      const known = here.get(agent.name);
+      here.delete(agent.name);
+      if (known !== undefined && sameWork(known.identity, agent)) {
+        if (known.identity.kind === "function") await this.#frame.crew.start(known.identity.id);
+        continue;
+      }
+      if (known !== undefined) commands.push({ type: "remove_agent", agentId: known.identity.id });
+      commands.push({ type: "add_agent", agent: { ...agent, id: known?.identity.id ?? agent.id } });
+    }
+    for (const { identity } of here.values()) {
+      if (identity.kind !== "remote") commands.push({ type: "remove_agent", agentId: identity.id });
+    }
+    await allOrFirstError(commands.map((command) => this.#frame.loop.ask(command)));
+    this.#frame.crew.poolCame();
+  }
+
+  async delete(id: string, { timeoutMs = DELETE_DRAIN_MS }: { timeoutMs?: number | undefined } = {}) {
+    const pool = asPoolId(id);
+    await this.#frame.loop.ask({ type: "drain_pool", pool });
+    const before = this.#frame.state.pools.get(pool)?.totals.completed ?? 0;
+    await this.#frame.waiters.until(() => openIn(this.#frame.state, pool) === 0, timeoutMs);
+    const completed = (this.#frame.state.pools.get(pool)?.totals.completed ?? before) - before;
+    const reply = await this.#frame.loop.ask({ type: "delete_pool", pool });
+    this.#taken.delete(pool);
+    return { cancelled: reply.type === "cancelled" ? reply.count : 0, completed };
+  }
+
+  list(): PoolView[] {
+    return [...this.#frame.state.pools.values()].map((pool) => {
+      const { completed, failed, cancelled } = pool.totals;
+      const refusals = this.#frame.refusals.get(pool.id) ?? 0;
+      return poolView(this.#frame.state, pool, { completed, failed, cancelled, deadLetters: failed }, refusals);
+    });
+  }
+
+  async get(id: string): Promise<PoolView> {
+    await this.#frame.loop.stored();
+    const history = await this.#frame.store.tally(asPoolId(id));
+    return poolView(
+      this.#frame.state,
+      existingPool(this.#frame.state, id),
+      history,
+      this.#frame.refusals.get(asPoolId(id)) ?? 0,
+    );
+  }
+
+  /** A turn is over: agents may have come up or died. */
+  look(): void {
+    const { state } = this.#frame;
+    for (const [pool, watch] of this.#starts) {
+      for (const id of state.pools.get(pool)?.agentIds ?? []) {
+        const agent = state.agents.get(id);
+        if (agent !== undefined) watch.see(agent);
+      }
+    }
+    for (const id of this.#awaited) if (hasBeenReady(state, id)) this.#awaited.delete(id);
+  }
+}
+
+/** Tasks of the pool that are not settled. */
+export function openIn(state: NamespaceState, id: PoolId): number {
+  const counts = state.pools.get(id)?.counts;
+  return counts === undefined ? 0 : counts.agent + counts.delay + counts.dependencies + counts.leased + counts.retry;
+}
+
+function hasBeenReady(state: NamespaceState, id: PoolId): boolean {
+  const pool = state.pools.get(id);
+  if (pool === undefined) return false;
+  const own = agentsInOrder(state, pool).filter(({ identity }) => identity.kind !== "remote");
+  const ready = own.filter(({ lifecycle }) => lifecycle === "ready").length;
+  return ready >= Math.min(own.length, pool.options.size.min);
+}
+
+/** Says which of the file's pools is meant. */
+function inPool(pool: PoolId, error: unknown): unknown {
+  if (!(error instanceof PoolError)) return error;
+  return new PoolError(error.code, `pool ${pool}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, pool },
+  });
+}
+
+/** The same agent for all that matters to its work. */
+function sameWork(a: AgentIdentity, b: Omit<AgentIdentity, "ordinal">): boolean {
+  const key = (agent: Omit<AgentIdentity, "ordinal">): string =>
+    JSON.stringify([agent.kind, agent.capabilities, agent.concurrency, agent.weight, agent.priority, agent.metadata]);
+  return key(a) === key(b);
+}
+
+/** All of them have ended before the first error is thrown. */
+async function allOrFirstError(asked: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(asked)) if (result.status === "rejected") throw result.reason;
+}

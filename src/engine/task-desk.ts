@@ -1,0 +1,168 @@
+/** Tasks are handed in, read, waited for, cancelled and replayed. */
+import { sleep } from "../base/clock.ts";
+import { invalid, PoolError } from "../base/errors.ts";
+import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
+import type { Known } from "../core/command.ts";
+import { notFound } from "../core/settle.ts";
+import type { SettledRow } from "../stores/store.ts";
+import { existingPool, type Frame } from "./frame.ts";
+import { resolveTask, type TaskInput } from "./options.ts";
+import { type Submission, submissionOf } from "./submission.ts";
+import type { Submitted, TaskFilter } from "./troupe.ts";
+import type { Page, TaskView } from "./view.ts";
+
+/** Longest that one request waits for a settlement. Milliseconds. */
+export const WAIT_LIMIT_MS = 60_000;
+
+export class TaskDesk {
+  readonly #frame: Frame;
+
+  constructor(frame: Frame) {
+    this.#frame = frame;
+  }
+
+  async submit(pool: string, input: TaskInput): Promise<Submitted> {
+    const [item] = await this.#submit([this.#submission(pool, input, "")], false);
+    if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
+    return { task: await this.#frame.reader.task(item.taskId), created: item.created };
+  }
+
+  async admit(pool: string, input: TaskInput): Promise<TaskId> {
+    const [item] = await this.#submit([this.#submission(pool, input, "", true)], false);
+    if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
+    return item.taskId;
+  }
+
+  async submitBatch(
+    pool: string,
+    inputs: readonly TaskInput[],
+    { partial = false }: { partial?: boolean | undefined } = {},
+  ): Promise<({ task: TaskView } | { error: unknown })[]> {
+    existingPool(this.#frame.state, pool);
+    const parsed = inputs.map((input, index): Submission | { error: unknown } => {
+      try {
+        return this.#submission(pool, input, `tasks[${index}]`);
+      } catch (error) {
+        if (!partial) throw error;
+        return { error };
+      }
+    });
+    const good = parsed.filter((item): item is Submission => !("error" in item));
+    const admitted = good.length === 0 ? [] : await this.#submit(good, partial);
+    let next = 0;
+    const items = parsed.map((item) => ("error" in item ? item : (admitted[next++] ?? { error: undefined })));
+    return Promise.all(
+      items.map(async (item) =>
+        "error" in item ? { error: item.error } : { task: await this.#frame.reader.task(item.taskId) },
+      ),
+    );
+  }
+
+  #submission(pool: string, input: TaskInput, path: string, inProcess = false): Submission {
+    const { options } = existingPool(this.#frame.state, pool);
+    const nowMs = this.#frame.turnClock.now();
+    const resolved = resolveTask(options.id, input, nowMs, path);
+    const general =
+      inProcess &&
+      options.unknownType === "general" &&
+      !(options.types?.includes(resolved.input.type ?? "general") ?? true);
+    const task = general ? { ...resolved, input: { ...resolved.input, type: "general" } } : resolved;
+    return submissionOf(task, options, { nowMs, entropy: this.#frame.entropy });
+  }
+
+  async #submit(submissions: readonly Submission[], partial: boolean) {
+    const specs = submissions.map(({ spec }) => spec);
+    const ids = new Set<TaskId>();
+    const keys: string[] = [];
+    for (const [index, { id, dependencies, idempotencyKey }] of specs.entries()) {
+      // An id that was drawn just now is nobody's yet.
+      if (submissions[index]?.idGiven) ids.add(id);
+      for (const dependency of dependencies) ids.add(dependency);
+      if (idempotencyKey !== undefined) keys.push(idempotencyKey);
+    }
+    const { tasks } = this.#frame.state;
+    const unknown = [...ids].filter((id) => !tasks.has(id));
+    for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
+    return this.#frame.loop.stubs.lookUp(unknown, keys, async (known) => {
+      try {
+        const reply = await this.#frame.loop.ask({ type: "submit", specs, partial, known });
+        if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
+        for (const item of reply.items) if ("error" in item) this.#countRefusal(specs[0]?.pool, item.error);
+        return reply.items;
+      } catch (error) {
+        this.#countRefusal(specs[0]?.pool, error);
+        throw error;
+      }
+    });
+  }
+
+  #countRefusal(pool: PoolId | undefined, error: unknown): void {
+    if (pool === undefined || !(error instanceof PoolError) || error.code !== "queue_full") return;
+    this.#frame.refusals.set(pool, (this.#frame.refusals.get(pool) ?? 0) + 1);
+  }
+
+  get(id: string): Promise<TaskView> {
+    return this.#frame.reader.task(asTaskId(id));
+  }
+
+  list(filter: TaskFilter): Promise<Page<TaskView>> {
+    return this.#frame.reader.page(filter);
+  }
+
+  /** The task as it is once it is settled, or once the time is over. */
+  async waitFor(
+    id: string,
+    { waitMs, signal }: { waitMs: number; signal?: AbortSignal | undefined },
+  ): Promise<TaskView> {
+    if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > WAIT_LIMIT_MS) {
+      throw invalid("waitMs", `expected 0 to ${WAIT_LIMIT_MS}`);
+    }
+    const taskId = asTaskId(id);
+    await this.#frame.loop.stored();
+    const open = this.#frame.state.tasks.get(taskId);
+    if (waitMs > 0 && open !== undefined && open.state.name !== "settled") {
+      const over = new AbortController();
+      const settled = this.#frame.waiters.once(taskId);
+      const aborted = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
+      await Promise.race([settled.row, sleep(this.#frame.clock, waitMs, aborted)]);
+      over.abort();
+      settled.forget();
+    }
+    return this.#frame.reader.task(taskId);
+  }
+
+  /** Resolves when the task is settled and stored. */
+  async settlement(id: TaskId): Promise<SettledRow> {
+    const waiting = this.#frame.waiters.once(id);
+    const open = this.#frame.state.tasks.get(id);
+    if (open === undefined || open.state.name === "settled") {
+      waiting.forget();
+      await this.#frame.loop.stored();
+      const entry = await this.#frame.store.entry(id);
+      if (entry === undefined) throw notFound(id);
+      return { facts: entry.facts, result: entry.result };
+    }
+    const settled = await waiting.row;
+    if (settled instanceof PoolError) throw settled;
+    return settled;
+  }
+
+  async cancel(id: string, reason = "cancelled by its caller"): Promise<TaskView> {
+    const taskId = asTaskId(id);
+    await this.#withKnown(taskId, (known) => this.#frame.loop.ask({ type: "cancel", taskId, reason, known }));
+    return this.#frame.reader.task(taskId);
+  }
+
+  async replay(id: string): Promise<TaskView> {
+    const taskId = asTaskId(id);
+    await this.#frame.loop.stored();
+    await this.#frame.loop.stubs.lookUp([taskId], [], (known) =>
+      this.#frame.loop.ask({ type: "replay", taskId, known }),
+    );
+    return this.#frame.reader.task(taskId);
+  }
+
+  #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
+    return this.#frame.loop.stubs.lookUp(this.#frame.state.tasks.has(id) ? [] : [id], [], use);
+  }
+}

@@ -1,0 +1,113 @@
+/** What survives the engine's deaths: a flaky store, seen from outside. Every commit that is kept goes to the auditor. */
+import type { Clock } from "../../base/clock.ts";
+import { createRandom } from "../../base/random.ts";
+import { createMemoryStore } from "../../stores/memory.ts";
+import type { Commit, Store } from "../../stores/store.ts";
+import { createFlakyStore, type Faults, type FlakyStore } from "../flaky-store.ts";
+import type { Dice } from "./dice.ts";
+
+export interface DiskOptions {
+  readonly seed: number;
+  readonly dice: Dice;
+  /** Of the process that writes. */
+  readonly clock: Clock;
+  /** A commit has been kept. */
+  readonly kept: (commit: Commit) => void;
+  /** The power goes off around a commit. */
+  readonly died: () => void;
+}
+
+/** Longest that a slow disk takes for a commit. Milliseconds. */
+const SLOW_MS = 40;
+
+export class Disk {
+  readonly #options: DiskOptions;
+  #flaky: FlakyStore;
+  #calm = false;
+  /** What is being kept was kept before: a new start reads it in again. */
+  #reading = false;
+
+  constructor(options: DiskOptions) {
+    this.#options = options;
+    const { dice, clock, seed } = options;
+    const share = (fault: "commit_refused" | "commit_unknown"): number => dice.share(fault);
+    const random = createRandom(seed);
+    const isCalm = (): boolean => this.#calm;
+    this.#flaky = createFlakyStore(this.#audited(), {
+      random,
+      get refuse() {
+        return isCalm() ? 0 : share("commit_refused");
+      },
+      get forget() {
+        return isCalm() ? 0 : share("commit_unknown");
+      },
+      ...(dice.share("commit_slow") > 0 && { slow: { clock, ms: SLOW_MS * dice.share("commit_slow") } }),
+      rebuild: () => this.#audited(),
+    });
+  }
+
+  get faults(): Faults {
+    return this.#flaky.faults;
+  }
+
+  /** From now on it keeps its word. */
+  calmDown(): void {
+    this.#calm = true;
+  }
+
+  /** A new start: what survived, behind a door that only this start has. */
+  async open(): Promise<Store> {
+    this.#reading = true;
+    this.#flaky = await this.#flaky.crash();
+    this.#reading = false;
+    return this.#door(this.#flaky);
+  }
+
+  #audited(): Store {
+    return overriding(createMemoryStore(), (inner) => ({
+      commit: async (commit) => {
+        await inner.commit(commit);
+        if (!this.#reading) this.#options.kept(commit);
+      },
+    }));
+  }
+
+  /** The engine may close its door; the disk stays. Around a commit the power may go off. */
+  #door(flaky: FlakyStore): Store {
+    const { dice, died } = this.#options;
+    return overriding(flaky, () => ({
+      commit: async (commit) => {
+        if (dice.happens("killed_before_commit")) {
+          died();
+          return NEVER;
+        }
+        const dies = dice.happens("killed_after_commit");
+        await flaky.commit(commit);
+        if (!dies) return;
+        died();
+        return NEVER;
+      },
+      close: async () => {},
+    }));
+  }
+}
+
+const NEVER = new Promise<void>(() => {});
+
+/** The same store with some methods of its own. */
+function overriding<S extends Store>(inner: S, own: (inner: S) => Partial<Store>): Store {
+  return {
+    durable: inner.durable,
+    load: () => inner.load(),
+    commit: (commit) => inner.commit(commit),
+    facts: (ids, keys) => inner.facts(ids, keys),
+    entry: (id) => inner.entry(id),
+    history: (filter) => inner.history(filter),
+    tally: (pool) => inner.tally(pool),
+    bodies: (nums) => inner.bodies(nums),
+    results: (ids) => inner.results(ids),
+    events: (afterSeq, limit) => inner.events(afterSeq, limit),
+    close: () => inner.close(),
+    ...own(inner),
+  };
+}

@@ -1,0 +1,42 @@
+/** Who goes first: nothing that the same agent could have taken is overtaken against the rules. */
+import type { AgentIdentity } from "../../core/agent.ts";
+import type { Audit, AuditedTask, AuditTools } from "./audit.ts";
+
+/** Called for a task that is being leased to the agent, while it still counts as waiting. */
+export function checkOrder(audit: Audit, task: AuditedTask, agent: AgentIdentity, { violate, reach }: AuditTools): void {
+  const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
+  for (const other of audit.tasks.values()) {
+    if (other === task || other.state !== "waiting" || other.reason !== "agent") continue;
+    if (other.spec.pool !== task.spec.pool) continue;
+    if (other.spec.priority < task.spec.priority && mayTake(agent, other)) {
+      reach("an older task of lower priority went first");
+    }
+    if (!goesBefore(other, task, ageing) || !mayTake(agent, other)) continue;
+    violate(`task ${other.spec.id} goes to agent ${agent.name} before task ${task.spec.id}`);
+    return;
+  }
+}
+
+/** Certainly: what the log does not tell (a claim's types, a run that may go on) makes it false. */
+function mayTake(agent: AgentIdentity, task: AuditedTask): boolean {
+  if (task.failed.includes(agent.id)) return false;
+  for (const attempt of task.attempts.values()) if (attempt.agentId === agent.id) return false;
+  const can = new Set(agent.capabilities);
+  if (can.has("*")) return true;
+  if (task.spec.requires.length > 0) return task.spec.requires.every((skill) => can.has(skill));
+  return task.spec.type === "general" || can.size === 0 || can.has("general") || can.has(task.spec.type);
+}
+
+function goesBefore(a: AuditedTask, b: AuditedTask, ageing: { readonly stepMs: number } | false): boolean {
+  const [rankA, rankB] = [a.spec.priority, b.spec.priority];
+  if (rankA === rankB) return isEarlier(a, b);
+  if (rankA === 1 || rankB === 1 || ageing === false) return rankA < rankB;
+  const agedA = a.queuedAtMs + (rankA - 1) * ageing.stepMs;
+  const agedB = b.queuedAtMs + (rankB - 1) * ageing.stepMs;
+  return agedA === agedB ? a.num < b.num : agedA < agedB;
+}
+
+function isEarlier(a: AuditedTask, b: AuditedTask): boolean {
+  if (a.first !== b.first) return a.first;
+  return a.queuedAtMs === b.queuedAtMs ? a.num < b.num : a.queuedAtMs < b.queuedAtMs;
+}
