@@ -21,6 +21,15 @@ export const AGENT_LIFECYCLE = {
 
 export type Health = "healthy" | "degraded" | "unhealthy";
 
+/** Who has something to say about an agent's health. Each is heard by itself; the worst word counts. */
+export type HealthSource = "probe" | "deaf" | "passive" | "self" | "stuck" | "operator";
+
+/** What one source found wrong. */
+export interface Finding {
+  readonly health: Exclude<Health, "healthy">;
+  readonly reason: string;
+}
+
 /** Durable part. `id` belongs to (pool, name) and survives restarts of agent and engine. */
 export interface AgentIdentity {
   readonly id: AgentId;
@@ -92,9 +101,11 @@ export interface Agent {
   identity: AgentIdentity;
   isolation: Isolation;
   lifecycle: Lifecycle;
+  /** The worst of `findings`; healthy without any. */
   health: Health;
   /** Why the health is what it is; empty while healthy. */
   healthReason: string;
+  findings: ReadonlyMap<HealthSource, Finding>;
   /** By fence. `inFlight` is its size. */
   readonly runs: Map<number, Run>;
   cooldownUntilMs: number;
@@ -110,6 +121,8 @@ export interface Agent {
   /** Instants of the restarts inside the window of the budget. */
   restartsAtMs: readonly number[];
   readyAtMs: number | undefined;
+  /** It came out of quarantine and has not been stable since. */
+  onTrial: boolean;
   /** When a crashed or quarantined agent is tried again. */
   retryAtMs: number | undefined;
   /** Probes in a row. */

@@ -1,7 +1,15 @@
 /** The one writer: every change of the state is an event that goes through here. Decides nothing. */
 import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
-import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, NO_STATS, type Run } from "./agent.ts";
+import {
+  AGENT_LIFECYCLE,
+  type Agent,
+  type AgentIdentity,
+  type Health,
+  type HealthSource,
+  NO_STATS,
+  type Run,
+} from "./agent.ts";
 import type { Event, Resting } from "./event.ts";
 import type { Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
@@ -41,8 +49,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "agent.health": {
       const agent = agentOf(state, event.agentId);
-      agent.health = event.health;
-      agent.healthReason = event.reason;
+      hear(agent, event);
       rosterChanged(state, agent, nowMs);
       break;
     }
@@ -214,6 +221,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     lifecycle: "starting",
     health: "healthy",
     healthReason: "",
+    findings: new Map(),
     runs: new Map(),
     cooldownUntilMs: 0,
     cooldownMs: 0,
@@ -223,6 +231,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     restarts: 0,
     restartsAtMs: [],
     readyAtMs: undefined,
+    onTrial: false,
     retryAtMs: undefined,
     probes: { good: 0, bad: 0 },
     lastExit: undefined,
@@ -242,14 +251,13 @@ function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {
   state.dirty.add(poolId);
 }
 
-function moveAgent(
-  state: NamespaceState,
-  event: Extract<Event, { type: "agent.lifecycle" }>,
-  nowMs: number,
-): void {
+function moveAgent(state: NamespaceState, event: Extract<Event, { type: "agent.lifecycle" }>, nowMs: number): void {
   const agent = agentOf(state, event.agentId);
   const legal: readonly string[] = AGENT_LIFECYCLE[agent.lifecycle];
   assert(legal.includes(event.lifecycle), `an agent goes from ${agent.lifecycle} to ${event.lifecycle}`);
+  if (agent.lifecycle === "quarantined") agent.onTrial = event.lifecycle === "restarting";
+  // A crash that is followed by a restart, not by a quarantine, ends the trial: it had been stable.
+  if (event.lifecycle === "crashed" && event.retryAtMs !== undefined) agent.onTrial = false;
   agent.lifecycle = event.lifecycle;
   agent.retryAtMs = event.retryAtMs;
   if (event.lastExit !== undefined) agent.lastExit = event.lastExit;
@@ -260,8 +268,8 @@ function moveAgent(
     agent.readyAtMs = event.atMs;
     agent.lastSeenAtMs = event.atMs;
     agent.probes = { good: 0, bad: 0 };
-    agent.health = "healthy";
-    agent.healthReason = "";
+    // A new incarnation has a clean record; what an operator has said stays.
+    judge(agent, new Map([...agent.findings].filter(([source]) => source === "operator")));
   }
   if (event.lifecycle === "crashed" || event.lifecycle === "stopped") agent.readyAtMs = undefined;
   if (event.retryAtMs !== undefined) {
@@ -279,6 +287,25 @@ function watch(state: NamespaceState, { identity, lifecycle }: Agent, atMs: numb
   const { ttlMs } = poolOf(state, pool).options.lease;
   if (lifecycle === "ready") state.due.add({ kind: "silent", atMs: atMs + ttlMs, agentId });
   if (lifecycle === "crashed") state.due.add({ kind: "gone", atMs: atMs + FORGET_SILENT_MS, agentId });
+}
+
+function hear(
+  agent: Agent,
+  { source, health, reason }: { source: HealthSource; health: Health; reason: string },
+): void {
+  const findings = new Map(agent.findings);
+  findings.delete(source);
+  if (health !== "healthy") findings.set(source, { health, reason });
+  judge(agent, findings);
+}
+
+/** The worst word counts. */
+function judge(agent: Agent, findings: Agent["findings"]): void {
+  const all = [...findings.values()];
+  const worst = all.find(({ health }) => health === "unhealthy") ?? all[0];
+  agent.findings = findings;
+  agent.health = worst?.health ?? "healthy";
+  agent.healthReason = worst?.reason ?? "";
 }
 
 /** Whoever waits for somebody else to serve is looked at again. */
@@ -347,7 +374,8 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
 function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void {
   forget(state, facts.spec.id);
   const { deadlineAtMs } = facts.spec;
-  const spec = deadlineAtMs !== undefined && deadlineAtMs <= atMs ? { ...facts.spec, deadlineAtMs: undefined } : facts.spec;
+  const spec =
+    deadlineAtMs !== undefined && deadlineAtMs <= atMs ? { ...facts.spec, deadlineAtMs: undefined } : facts.spec;
   const task = newTask(facts.num, spec, atMs);
   task.first = true;
   task.lastNumber = facts.lastNumber;

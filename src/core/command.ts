@@ -90,6 +90,11 @@ export type Reply =
     }
   | { readonly type: "agent"; readonly agentId: AgentId }
   | { readonly type: "cancelled"; readonly count: number }
-  | { readonly type: "heartbeat"; readonly stop: readonly TaskId[]; readonly quiet: boolean; readonly leaseExpiresAtMs: number };
+  | {
+      readonly type: "heartbeat";
+      readonly stop: readonly TaskId[];
+      readonly quiet: boolean;
+      readonly leaseExpiresAtMs: number;
+    };
 
 export const DONE: Reply = { type: "done" };

@@ -1,11 +1,18 @@
 /** Everything that falls due at some instant, in order. Entries are checked when they come up, never removed before. */
-import type { AgentId, TaskId } from "../base/ids.ts";
+
 import { Heap } from "../base/heap.ts";
+import type { AgentId, TaskId } from "../base/ids.ts";
 
 export type DueEntry =
   | { readonly kind: "lease"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
   | { readonly kind: "timeout"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
-  | { readonly kind: "held"; readonly atMs: number; readonly agentId: AgentId; readonly fence: number; readonly giveUp: boolean }
+  | {
+      readonly kind: "held";
+      readonly atMs: number;
+      readonly agentId: AgentId;
+      readonly fence: number;
+      readonly giveUp: boolean;
+    }
   | { readonly kind: "deadline"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }

@@ -1,7 +1,7 @@
 /** Everything that may have happened. Durable events are stored; volatile ones change memory only. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
-import type { AgentIdentity, Health, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
+import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
 import type { PoolOptions } from "./pool.ts";
 import type { SettledFacts } from "./record.ts";
 import type { Attempt, Settlement, TaskSpec } from "./task.ts";
@@ -100,7 +100,14 @@ export type VolatileEvent =
       /** New with every spawn. */
       readonly isolation?: Isolation | undefined;
     }
-  | { readonly type: "agent.health"; readonly agentId: AgentId; readonly health: Health; readonly reason: string }
+  /** One source's word on the agent's health; `healthy` takes its earlier word back. */
+  | {
+      readonly type: "agent.health";
+      readonly agentId: AgentId;
+      readonly source: HealthSource;
+      readonly health: Health;
+      readonly reason: string;
+    }
   | {
       readonly type: "agent.rests";
       readonly agentId: AgentId;

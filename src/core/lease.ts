@@ -1,11 +1,12 @@
 /** The time-bound right to run a task: granted, renewed, expired. */
-import { agentOf, poolOf } from "./apply.ts";
+
 import type { Agent } from "./agent.ts";
+import { agentOf, poolOf } from "./apply.ts";
 import type { Command, Reply } from "./command.ts";
 import { DONE } from "./command.ts";
 import type { Outcome } from "./outcome.ts";
 import { endAttempt } from "./settle.ts";
-import { nextFence, type NamespaceState } from "./state.ts";
+import { type NamespaceState, nextFence } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
@@ -82,7 +83,8 @@ export function expire(state: NamespaceState, task: Task, lease: Lease, turn: Tu
     error: { code: "lease_expired", message: "its agent fell silent" },
   };
   endAttempt(state, task, lost, turn, { held: agent !== undefined && agent.identity.kind !== "remote" });
-  if (agent !== undefined) turn.request({ type: "stop", agentId: lease.agentId, taskId: task.spec.id, fence: lease.fence });
+  if (agent !== undefined)
+    turn.request({ type: "stop", agentId: lease.agentId, taskId: task.spec.id, fence: lease.fence });
 }
 
 /** The attempt has run for longer than it may. */

@@ -1,9 +1,9 @@
 /** Brings waiting tasks and free agents together: the oldest that somebody free may run goes first. */
 import type { AgentId, PoolId } from "../base/ids.ts";
+import { backoffMs } from "../policies/backoff.ts";
 import type { Balancer } from "../policies/balancer/balancer.ts";
 import { leastLoaded } from "../policies/balancer/least-loaded.ts";
 import { roundRobin } from "../policies/balancer/round-robin.ts";
-import { backoffMs } from "../policies/backoff.ts";
 import { poolOf, queueOf } from "./apply.ts";
 import type { Lane } from "./lane.ts";
 import { grant } from "./lease.ts";

@@ -6,7 +6,7 @@ import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import { Lane, precedes } from "./lane.ts";
-import { type Profile, classKey, mayServe, profileKey, type ServiceClass } from "./service-class.ts";
+import { classKey, mayServe, type Profile, profileKey, type ServiceClass } from "./service-class.ts";
 import { PRIORITIES, type Priority, type Task } from "./task.ts";
 
 /** What a balancer sees of an agent, and where it stands among the free. */

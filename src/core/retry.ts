@@ -55,7 +55,8 @@ function chargeOf(task: Task, outcome: Exclude<Outcome, { name: "succeeded" }>, 
 function isFinal(task: Task, outcome: Outcome, started: boolean): boolean {
   if (outcome.name === "failed" && outcome.error.retryable === false) return true;
   if (outcome.name === "throttled" && outcome.error.retryable === false) return true;
-  if (outcome.name === "failed" && outcome.blame === "task") return outcome.error.retryable !== true || !task.spec.retryable;
+  if (outcome.name === "failed" && outcome.blame === "task")
+    return outcome.error.retryable !== true || !task.spec.retryable;
   const executed = outcome.name === "failed" || outcome.name === "timed_out" || (outcome.name === "lost" && started);
   return executed && !task.spec.retryable;
 }
@@ -78,5 +79,10 @@ function errorOf(outcome: Exclude<Outcome, { name: "succeeded" }>): TaskError {
 function exhausted(task: Task, last: TaskError): TaskError {
   const { maxAttempts } = task.spec;
   const times = maxAttempts === 1 ? "its only attempt" : `all ${maxAttempts} attempts`;
-  return { ...last, code: "exhausted", message: `${times} failed; the last: ${last.message}`, details: { code: last.code } };
+  return {
+    ...last,
+    code: "exhausted",
+    message: `${times} failed; the last: ${last.message}`,
+    details: { code: last.code },
+  };
 }

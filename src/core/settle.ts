@@ -24,7 +24,10 @@ export function report(state: NamespaceState, command: Extract<Command, { type: 
 }
 
 /** The report that settled the task may be repeated; every other comes too late. */
-function repeated(task: Task | undefined, { taskId, fence, outcome, known }: Extract<Command, { type: "report" }>): Reply {
+function repeated(
+  task: Task | undefined,
+  { taskId, fence, outcome, known }: Extract<Command, { type: "report" }>,
+): Reply {
   const attempts = task?.attempts ?? known.tasks.get(taskId)?.attempts;
   if (attempts === undefined) throw notFound(taskId);
   const last = attempts[attempts.length - 1];
@@ -33,7 +36,9 @@ function repeated(task: Task | undefined, { taskId, fence, outcome, known }: Ext
 }
 
 export function stale(taskId: TaskId, fence: number): PoolError {
-  return new PoolError("stale_fence", `fence ${fence} of task ${taskId} is not current`, { details: { taskId, fence } });
+  return new PoolError("stale_fence", `fence ${fence} of task ${taskId} is not current`, {
+    details: { taskId, fence },
+  });
 }
 
 export function notFound(taskId: TaskId): PoolError {
@@ -50,8 +55,8 @@ export function freeHeldSlot(
   const agent = state.agents.get(agentId);
   if (agent?.runs.get(fence)?.orphaned !== true) return;
   turn.record({ type: "run.ended", agentId, fence, abandoned });
-  if (agent.health === "degraded" && ![...agent.runs.values()].some((other) => other.orphaned)) {
-    turn.record({ type: "agent.health", agentId, health: "healthy", reason: "" });
+  if (agent.findings.has("deaf") && ![...agent.runs.values()].some((other) => other.orphaned)) {
+    turn.record({ type: "agent.health", agentId, source: "deaf", health: "healthy", reason: "" });
   }
 }
 
@@ -200,7 +205,12 @@ export function deadlineExceeded(settledAtMs: number): Settlement {
 function meetDependency(task: Task, met: { dependency: TaskId; failed: boolean }, turn: Turn): void {
   turn.record({ type: "task.dependency_met", taskId: task.spec.id, ...met });
   if (task.unmet > 0) return;
-  turn.record({ type: "task.waiting", taskId: task.spec.id, resting: afterDependencies(task, turn.nowMs), again: false });
+  turn.record({
+    type: "task.waiting",
+    taskId: task.spec.id,
+    resting: afterDependencies(task, turn.nowMs),
+    again: false,
+  });
 }
 
 export function afterDependencies({ spec }: Pick<Task, "spec">, nowMs: number): Resting {

@@ -129,9 +129,9 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
       if (entry.giveUp) {
         const abandoned = agent.identity.kind === "function";
         freeHeldSlot(state, { agentId: entry.agentId, fence: entry.fence, abandoned }, turn);
-      } else if (agent.runs.get(entry.fence)?.orphaned === true && agent.health === "healthy") {
+      } else if (agent.runs.get(entry.fence)?.orphaned === true && !agent.findings.has("deaf")) {
         const reason = "a run ignores its signal";
-        turn.record({ type: "agent.health", agentId: entry.agentId, health: "degraded", reason });
+        turn.record({ type: "agent.health", agentId: entry.agentId, source: "deaf", health: "degraded", reason });
       }
       break;
     case "rested":
@@ -230,10 +230,13 @@ function replay(state: NamespaceState, command: Extract<Command, { type: "replay
   // A settled task that the core still holds is replayed from the facts that its commit has stored.
   const facts = known.tasks.get(taskId);
   if (facts === undefined) throw task === undefined ? notFound(taskId) : notStoredYet(taskId);
-  if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence)) throw notStoredYet(taskId);
+  if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence))
+    throw notStoredYet(taskId);
   if (!facts.settlement.deadLettered) {
     const { status } = facts.settlement;
-    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is ${status}`, { details: { taskId, status } });
+    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is ${status}`, {
+      details: { taskId, status },
+    });
   }
   const pool = state.pools.get(facts.spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
@@ -248,7 +251,9 @@ function notStoredYet(taskId: Task["spec"]["id"]): PoolError {
 
 function createPool(state: NamespaceState, options: PoolOptions, turn: Turn): Reply {
   if (state.pools.has(options.id)) {
-    throw new PoolError("conflict", `a pool ${options.id} is already there`, { details: { path: "id", id: options.id } });
+    throw new PoolError("conflict", `a pool ${options.id} is already there`, {
+      details: { path: "id", id: options.id },
+    });
   }
   turn.record({ type: "pool.created", pool: options.id, options, atMs: turn.nowMs });
   return DONE;

@@ -3,7 +3,7 @@ import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import { below } from "../base/random.ts";
-import { RESTART_DEFAULTS, type RestartOptions, afterDeath } from "../policies/restart.ts";
+import { afterDeath, RESTART_DEFAULTS, type RestartOptions } from "../policies/restart.ts";
 import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS, poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
@@ -25,7 +25,12 @@ export function removeAgent(state: NamespaceState, agentId: AgentId, turn: Turn)
   const agent = state.agents.get(agentId);
   if (agent === undefined) throw new PoolError("not_found", `no agent ${agentId}`, { details: { agentId } });
   closeClaim(agent, turn);
-  endAllOn(state, agentId, { name: "released", error: { code: "agent_removed", message: "its agent was removed" } }, turn);
+  endAllOn(
+    state,
+    agentId,
+    { name: "released", error: { code: "agent_removed", message: "its agent was removed" } },
+    turn,
+  );
   turn.record({ type: "agent.removed", agentId, pool: agent.identity.pool });
   if (agent.identity.kind !== "remote") turn.request({ type: "close_agent", agentId });
   return DONE;
@@ -60,7 +65,9 @@ export function join(state: NamespaceState, command: Extract<Command, { type: "j
   if (known === undefined) {
     const holder = state.agents.get(agent.id);
     if (holder !== undefined) {
-      throw new PoolError("conflict", `agent ${agent.id} is called ${holder.identity.name}`, { details: { path: "id" } });
+      throw new PoolError("conflict", `agent ${agent.id} is called ${holder.identity.name}`, {
+        details: { path: "id" },
+      });
     }
     refuseCrowd(state, pool);
     turn.record({ type: "agent.added", agent: { ...agent, ordinal: pool.nextOrdinal } });
@@ -215,10 +222,10 @@ export function probed(state: NamespaceState, command: Extract<Command, { type: 
   const { fall, rise } = templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ?? { fall: 3, rise: 2 };
   if (bad === fall) {
     const reason = `${fall} probes in a row failed`;
-    turn.record({ type: "agent.health", agentId, health: "unhealthy", reason });
+    turn.record({ type: "agent.health", agentId, source: "probe", health: "unhealthy", reason });
     turn.request({ type: "kill_agent", agentId, reason });
-  } else if (good >= rise && agent.health === "unhealthy") {
-    turn.record({ type: "agent.health", agentId, health: "healthy", reason: "" });
+  } else if (good >= rise && agent.findings.has("probe")) {
+    turn.record({ type: "agent.health", agentId, source: "probe", health: "healthy", reason: "" });
   }
   return DONE;
 }
