@@ -1,6 +1,7 @@
 /** The one writer: every change of the state is an event that goes through here. Decides nothing. */
 import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { RetryBudget } from "../policies/retry-budget.ts";
 import {
   AGENT_LIFECYCLE,
   type Agent,
@@ -24,8 +25,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       state.queues.set(event.pool, new PoolQueue());
       break;
     case "pool.changed":
-      poolOf(state, event.pool).options = event.options;
-      state.dirty.add(event.pool);
+      changePool(state, event.pool, event.options);
       break;
     case "pool.deleted":
       state.pools.delete(event.pool);
@@ -99,7 +99,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "task.waiting": {
       const task = taskOf(state, event.taskId);
       task.again = event.again;
-      rest(state, task, event.resting);
+      rest(state, task, event.resting, nowMs);
       break;
     }
     case "task.dependency_met": {
@@ -127,7 +127,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "attempt.ended": {
       const task = taskOf(state, event.taskId);
       endAttempt(state, task, event, nowMs);
-      rest(state, task, event.resting);
+      rest(state, task, event.resting, nowMs);
       break;
     }
     case "task.settled": {
@@ -198,7 +198,23 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     draining: false,
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
     totals: { submitted: 0, completed: 0, failed: 0, cancelled: 0 },
+    retryBudget: budgetOf(options),
+    held: new Set(),
+    heldIsDue: false,
   };
+}
+
+function budgetOf({ retry }: Pool["options"]): RetryBudget | undefined {
+  return retry.budget === false ? undefined : new RetryBudget(retry.budget);
+}
+
+function changePool(state: NamespaceState, id: PoolId, options: Pool["options"]): void {
+  const pool = poolOf(state, id);
+  const before = pool.options.retry.budget;
+  pool.options = options;
+  const same = JSON.stringify(before) === JSON.stringify(options.retry.budget);
+  if (!same) pool.retryBudget = budgetOf(options);
+  state.dirty.add(id);
 }
 
 /** A known id takes over: the agent has joined again, perhaps with other capabilities. */
@@ -359,6 +375,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     lastNumber: 0,
     lastFence: 0,
     failedAgentIds: [],
+    owes: false,
     again: false,
     refunds: 0,
     replays: 0,
@@ -397,13 +414,19 @@ export function enter(state: NamespaceState, task: Task, resting: Resting): void
 }
 
 function waitingState(resting: Resting): TaskState {
-  return resting.reason === "delay" || resting.reason === "retry"
-    ? { name: "waiting", reason: resting.reason, untilMs: resting.untilMs }
-    : { name: "waiting", reason: resting.reason };
+  if (resting.reason === "delay") return { name: "waiting", reason: "delay", untilMs: resting.untilMs };
+  if (resting.reason !== "retry") return { name: "waiting", reason: resting.reason };
+  const { untilMs, held } = resting;
+  return held === undefined
+    ? { name: "waiting", reason: "retry", untilMs }
+    : { name: "waiting", reason: "retry", untilMs, held };
 }
 
-function rest(state: NamespaceState, task: Task, resting: Resting): void {
+function rest(state: NamespaceState, task: Task, resting: Resting, nowMs: number): void {
   move(state, task, waitingState(resting));
+  if (resting.reason !== "agent" || !task.owes) return;
+  task.owes = false;
+  poolOf(state, task.spec.pool).retryBudget?.drew(nowMs);
 }
 
 /** Leaves one state for another: checks the move, keeps counts, queue and due in step. */
@@ -412,6 +435,7 @@ function move(state: NamespaceState, task: Task, next: TaskState): void {
   assert(legal.includes(next.name), `a task goes from ${task.state.name} to ${next.name}`);
   count(state, task, -1);
   if (task.lane !== undefined) queueOf(state, task.spec.pool).leave(task);
+  if (isHeld(task.state)) poolOf(state, task.spec.pool).held.delete(task.spec.id);
   task.state = next;
   settleInto(state, task);
 }
@@ -422,9 +446,25 @@ function settleInto(state: NamespaceState, task: Task): void {
   if (task.state.reason === "agent") {
     queueOf(state, task.spec.pool).push(task);
     state.dirty.add(task.spec.pool);
+  } else if (isHeld(task.state)) {
+    const pool = poolOf(state, task.spec.pool);
+    pool.held.add(task.spec.id);
+    watchBudget(state, pool, task.state.untilMs);
   } else if (task.state.reason !== "dependencies") {
     state.due.add({ kind: "wake", atMs: task.state.untilMs, taskId: task.spec.id });
   }
+}
+
+/** It waits for its pool's retry budget. */
+export function isHeld(state: TaskState): state is Extract<TaskState, { reason: "retry" }> & { readonly held: true } {
+  return state.name === "waiting" && state.reason === "retry" && state.held === true;
+}
+
+/** Looks at those who wait for the retry budget again, once. */
+export function watchBudget(state: NamespaceState, pool: Pool, atMs: number): void {
+  if (pool.heldIsDue) return;
+  pool.heldIsDue = true;
+  state.due.add({ kind: "budget", atMs, pool: pool.id });
 }
 
 function count(state: NamespaceState, task: Task, by: 1 | -1): void {
@@ -436,6 +476,7 @@ function count(state: NamespaceState, task: Task, by: 1 | -1): void {
 function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased" }>, nowMs: number): void {
   const task = taskOf(state, event.taskId);
   const { agentId, number, fence, atMs, expiresAtMs } = event;
+  if (isFirstAttempt(task)) poolOf(state, task.spec.pool).retryBudget?.began(nowMs);
   task.lastNumber = number;
   task.lastFence = fence;
   task.progress = undefined;
@@ -449,6 +490,11 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
   poolOf(state, agent.identity.pool).lastOrdinal = agent.identity.ordinal;
   state.due.add({ kind: "lease", atMs: expiresAtMs, taskId: event.taskId, fence });
   refresh(state, agent, nowMs);
+}
+
+/** The first of its life: nothing has been tried since the admission, or since the replay. */
+function isFirstAttempt(task: Task): boolean {
+  return task.lastNumber === 0 || (task.first && task.attemptCount + task.refunds + task.failedAgentIds.length === 0);
 }
 
 function start(state: NamespaceState, id: TaskId, atMs: number): void {
@@ -472,6 +518,7 @@ function endAttempt(
   const { lease: ended } = task.state;
   task.attempts = [...task.attempts, attempt].slice(-ATTEMPTS_KEPT);
   task.again = false;
+  task.owes = attempt.outcome === "failed" || attempt.outcome === "timed_out";
   if (charged) task.attemptCount += 1;
   else if (attempt.outcome !== "throttled") task.refunds += 1;
   if (exclude && !task.failedAgentIds.includes(attempt.agentId)) {

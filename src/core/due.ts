@@ -1,7 +1,7 @@
 /** Everything that falls due at some instant, in order. Entries are checked when they come up, never removed before. */
 
 import { Heap } from "../base/heap.ts";
-import type { AgentId, TaskId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 
 export type DueEntry =
   | { readonly kind: "lease"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
@@ -15,6 +15,7 @@ export type DueEntry =
     }
   | { readonly kind: "deadline"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
+  | { readonly kind: "budget"; readonly atMs: number; readonly pool: PoolId }
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }

@@ -10,7 +10,8 @@ import type { Attempt, Settlement, TaskSpec } from "./task.ts";
 export type Resting =
   | { readonly reason: "agent" }
   | { readonly reason: "dependencies" }
-  | { readonly reason: "delay" | "retry"; readonly untilMs: number };
+  | { readonly reason: "delay"; readonly untilMs: number }
+  | { readonly reason: "retry"; readonly untilMs: number; readonly held?: true | undefined };
 
 export type DurableEvent =
   | { readonly type: "pool.created"; readonly pool: PoolId; readonly options: PoolOptions; readonly atMs: number }

@@ -1,5 +1,6 @@
 /** What must hold after every turn. Checked by the simulation and by tests; costs a walk over everything. */
 import { assert } from "../base/assert.ts";
+import { isHeld } from "./apply.ts";
 import type { NamespaceState } from "./state.ts";
 
 export function checkInvariants(state: NamespaceState): void {
@@ -14,6 +15,8 @@ export function checkInvariants(state: NamespaceState): void {
       continue;
     }
     assert(tally !== undefined, `the pool of open task ${id} exists`);
+    const holds = state.pools.get(task.spec.pool)?.held.has(id) === true;
+    assert(holds === isHeld(now), `task ${id} is held exactly while it waits for the retry budget`);
     const key = now.name === "leased" ? "leased" : now.reason;
     tally[key] = (tally[key] ?? 0) + 1;
     assert(

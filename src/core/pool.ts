@@ -1,8 +1,9 @@
 /** A pool: agents under one set of rules, and the counts that bound it. */
-import type { AgentId, PoolId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
 import type { RestartOptions } from "../policies/restart.ts";
+import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
 
 export type Strategy = "round_robin" | "least_loaded";
@@ -26,6 +27,8 @@ export interface RetryOptions {
   /** Attempts that are given back without being charged, throttling excepted. */
   readonly refundLimit: number;
   readonly backoff: BackoffOptions;
+  /** Bounds the retries after `failed` and `timed_out`; false = as many as tasks ask for. */
+  readonly budget: RetryBudgetOptions | false;
 }
 
 export interface LeaseOptions {
@@ -142,4 +145,10 @@ export interface Pool {
   counts: { agent: number; dependencies: number; delay: number; retry: number; leased: number };
   /** Since the engine started. */
   totals: { submitted: number; completed: number; failed: number; cancelled: number };
+  /** What retries draw on; starts anew with the engine. */
+  retryBudget: RetryBudget | undefined;
+  /** Tasks that wait for the retry budget, in the order in which they go on. */
+  readonly held: Set<TaskId>;
+  /** They are looked at again at some instant. */
+  heldIsDue: boolean;
 }

@@ -7,7 +7,12 @@ export interface OpenFacts {
   readonly num: number;
   readonly spec: TaskSpec;
   readonly state:
-    | { readonly name: "waiting"; readonly untilMs?: number | undefined; readonly reason: string }
+    | {
+        readonly name: "waiting";
+        readonly untilMs?: number | undefined;
+        readonly reason: string;
+        readonly held?: true | undefined;
+      }
     | { readonly name: "leased"; readonly lease: Lease };
   readonly queuedAtMs: number;
   readonly first: boolean;

@@ -39,6 +39,7 @@ function restoreTask(state: NamespaceState, facts: OpenFacts): void {
     lastNumber: facts.lastNumber,
     lastFence: facts.lastFence,
     failedAgentIds: facts.failedAgentIds,
+    owes: owes(facts),
     again: facts.again,
     refunds: facts.refunds,
     replays: facts.replays,
@@ -49,6 +50,12 @@ function restoreTask(state: NamespaceState, facts: OpenFacts): void {
   state.lastNum = Math.max(state.lastNum, facts.num);
   if (facts.state.name === "leased") resume(state, task, facts.state.lease);
   else enter(state, task, facts.state as Resting);
+}
+
+/** Its backoff, or its wait for the retry budget, has not ended yet. */
+function owes({ state, attempts }: OpenFacts): boolean {
+  const last = attempts[attempts.length - 1]?.outcome;
+  return state.name === "waiting" && state.reason === "retry" && (last === "failed" || last === "timed_out");
 }
 
 /** A task that ran when the engine died: its agent still holds it until somebody says otherwise. */

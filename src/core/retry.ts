@@ -15,6 +15,8 @@ export interface RetryFacts {
   readonly started: boolean;
   /** Somebody who has not failed the task could serve it. */
   readonly anotherCould: () => boolean;
+  /** The retry budget is spent: until when at least. */
+  readonly budgetSpentUntilMs: () => number | undefined;
 }
 
 export interface Charge {
@@ -65,7 +67,11 @@ function isFinal(task: Task, outcome: Outcome, started: boolean): boolean {
 function rest(task: Task, outcome: Outcome, charge: Charge, facts: RetryFacts): Resting {
   if (!charge.charged && outcome.name !== "failed") return AT_ONCE;
   const elsewhere = charge.exclude && facts.options.failover === "immediate" && facts.anotherCould();
-  if (elsewhere) return AT_ONCE;
+  if (elsewhere) {
+    if (outcome.name !== "failed" && outcome.name !== "timed_out") return AT_ONCE;
+    const untilMs = facts.budgetSpentUntilMs();
+    return untilMs === undefined ? AT_ONCE : { reason: "retry", untilMs, held: true };
+  }
   const failures = task.attemptCount + (charge.charged ? 1 : task.refunds + 1);
   return { reason: "retry", untilMs: facts.nowMs + backoffMs(failures, facts.random, facts.options.backoff) };
 }

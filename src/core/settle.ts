@@ -4,6 +4,7 @@ import type { AgentId, TaskId } from "../base/ids.ts";
 import { poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import type { Resting } from "./event.ts";
+import { budgetSpentUntilMs } from "./held.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
@@ -75,7 +76,8 @@ export function endAttempt(
 ): void {
   if (task.state.name !== "leased") return;
   const { lease } = task.state;
-  const { retry } = poolOf(state, task.spec.pool).options;
+  const pool = poolOf(state, task.spec.pool);
+  const { retry } = pool.options;
   const verdict = afterAttempt(task, outcome, {
     nowMs: turn.nowMs,
     random: turn.random,
@@ -88,6 +90,7 @@ export function endAttempt(
         { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs },
         turn.nowMs,
       ),
+    budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
   });
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);

@@ -1,9 +1,11 @@
 /** The one switch: what is due first, then commands, then one match. */
 import { PoolError } from "../base/errors.ts";
 import { submit } from "./admission.ts";
+import { isHeld, poolOf } from "./apply.ts";
 import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
 import type { DueEntry } from "./due.ts";
+import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
 import { matchReady } from "./match.ts";
 import type { PoolOptions } from "./pool.ts";
@@ -116,10 +118,14 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
   if (entry.kind === "deadline" || entry.kind === "wake") {
     const task = state.tasks.get(entry.taskId);
     if (task === undefined || task.state.name === "settled") return;
-    if (entry.kind === "wake") wake(task, turn);
+    if (entry.kind === "wake") wake(state, task, turn);
     else if (task.spec.deadlineAtMs !== undefined && task.spec.deadlineAtMs <= turn.nowMs) {
       stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
     }
+    return;
+  }
+  if (entry.kind === "budget") {
+    releaseHeld(state, entry.pool, turn);
     return;
   }
   const agent = state.agents.get(entry.agentId);
@@ -165,6 +171,8 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
       const task = state.tasks.get(entry.taskId);
       return task !== undefined && task.state.name !== "settled";
     }
+    case "budget":
+      return state.pools.get(entry.pool)?.heldIsDue === true;
     case "held":
       return state.agents.get(entry.agentId)?.runs.has(entry.fence) === true;
     case "claim":
@@ -174,10 +182,21 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
   }
 }
 
-/** Its delay or backoff is over: it waits for an agent. */
-function wake(task: Task, turn: Turn): void {
+/** Its delay or backoff is over: it waits for an agent, or for the retry budget. */
+function wake(state: NamespaceState, task: Task, turn: Turn): void {
   if (task.state.name !== "waiting" || !("untilMs" in task.state) || task.state.untilMs > turn.nowMs) return;
+  if (isHeld(task.state)) return;
   const again = task.state.reason === "retry";
+  const untilMs = task.owes ? budgetSpentUntilMs(poolOf(state, task.spec.pool), turn.nowMs) : undefined;
+  if (untilMs !== undefined) {
+    turn.record({
+      type: "task.waiting",
+      taskId: task.spec.id,
+      resting: { reason: "retry", untilMs, held: true },
+      again,
+    });
+    return;
+  }
   turn.record({ type: "task.waiting", taskId: task.spec.id, resting: { reason: "agent" }, again });
 }
 

@@ -85,7 +85,9 @@ export interface Settlement {
 /** Each state carries exactly what exists in it. */
 export type TaskState =
   | { readonly name: "waiting"; readonly reason: "dependencies" }
-  | { readonly name: "waiting"; readonly reason: "delay" | "retry"; readonly untilMs: number }
+  | { readonly name: "waiting"; readonly reason: "delay"; readonly untilMs: number }
+  /** `held`: the retry budget is spent; at `untilMs` it is looked at again. */
+  | { readonly name: "waiting"; readonly reason: "retry"; readonly untilMs: number; readonly held?: true | undefined }
   | { readonly name: "waiting"; readonly reason: "agent" }
   | { readonly name: "leased"; readonly lease: Lease }
   | { readonly name: "settled"; readonly settlement: Settlement; readonly fence: number };
@@ -138,6 +140,8 @@ export interface Task {
   lastFence: number;
   /** Agents whose attempts at it failed by blame `agent` or `unknown`, in order, each once. */
   failedAgentIds: readonly AgentId[];
+  /** Its next attempt is a retry that the pool's budget has not paid for yet; volatile. */
+  owes: boolean;
   /** True after the backoff that follows a failure while nobody else could serve. */
   again: boolean;
   /** Attempts that were not charged, `throttled` excepted. */

@@ -360,3 +360,24 @@ test("S4-B01 a failing agent's failures are counted, a bad input's are not", asy
   await pool.executeBatch(["bad", "bad", "crash"]);
   expect(pool.agents()[0]?.stats).toMatchObject({ failed: 1, consecutiveFailures: 1 });
 });
+
+test("S3-L01 with its retry budget spent a pool holds retries back and says so, and drops none", async () => {
+  let failures = 2;
+  const run: AgentFunction = ({ task }) => {
+    if (task.prompt === "fails" && failures-- > 0) throw new Error("not yet");
+    return task.prompt;
+  };
+  const agents = [functionAgent("ada", run), functionAgent("bob", run), functionAgent("cyd", run)];
+  const pool = await createPool({ agents, retry: { budget: { ratio: 1, floor: 0 } } });
+  const task = await pool.submit("fails");
+  await expect
+    .poll(async () => (await pool.task(task.id)).waiting)
+    .toMatchObject({
+      reason: "retry",
+      detail: "the retry budget of its pool is spent",
+    });
+  // New work earns the retry.
+  expect(await pool.execute("another")).toBe("another");
+  expect(await task.result()).toBe("fails");
+  await pool.close();
+});

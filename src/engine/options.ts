@@ -17,6 +17,7 @@ import {
 import { DEFAULT_PRIORITY, type Priority } from "../core/task.ts";
 import { BACKOFF_DEFAULTS } from "../policies/backoff.ts";
 import { RESTART_DEFAULTS } from "../policies/restart.ts";
+import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retry-budget.ts";
 
 /** 30 days: nothing that is bounded by a duration may wait longer. */
 const LONGEST_MS = 30 * 24 * 3_600_000;
@@ -91,6 +92,12 @@ const backoffSchema = z.strictObject({
   factor: z.number().min(1).max(100).optional(),
   capMs: duration(0).optional(),
   jitter: jitter.optional(),
+});
+
+const retryBudgetSchema = z.strictObject({
+  ratio: z.number().min(0).max(1_000).optional(),
+  windowMs: duration(1).optional(),
+  floor: count(0, 1_000_000).optional(),
 });
 
 const restartSchema = z.strictObject({
@@ -183,6 +190,7 @@ export const poolSchema = z.strictObject({
       failover: z.enum(["immediate", "backoff"]).optional(),
       refundLimit: count(0, 10_000).optional(),
       backoff: backoffSchema.optional(),
+      budget: z.union([z.literal(false), retryBudgetSchema]).optional(),
     })
     .optional(),
   lease: z.strictObject({ ttlMs: duration(100).optional(), renewMs: duration(10).optional() }).optional(),
@@ -296,6 +304,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
       failover: parsed.retry?.failover ?? "immediate",
       refundLimit: parsed.retry?.refundLimit ?? 20,
       backoff: { ...BACKOFF_DEFAULTS, ...given(parsed.retry?.backoff) },
+      budget: resolveBudget(parsed.retry?.budget),
     },
     lease,
     timeoutMs: parsed.timeoutMs,
@@ -328,6 +337,11 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     check(entry.kind !== "remote", `${path}.kind`, "remote agents join by themselves; leave them out");
     return template;
   }
+}
+
+/** A pool has none unless it is asked for. */
+function resolveBudget(budget: z.output<typeof retryBudgetSchema> | false | undefined): RetryBudgetOptions | false {
+  return budget === undefined || budget === false ? false : { ...RETRY_BUDGET_DEFAULTS, ...given(budget) };
 }
 
 function resolveDaemon(daemon: PoolOptionsInput["daemon"], path: string): DaemonOptions {

@@ -136,8 +136,11 @@ function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): Ta
       });
       return { reason: "dependencies", on };
     }
-    case "delay":
     case "retry":
+      return now.held === undefined
+        ? { reason: "retry", until: iso(now.untilMs) }
+        : { reason: "retry", detail: "the retry budget of its pool is spent" };
+    case "delay":
       return { reason: now.reason, until: iso(now.untilMs) };
     case "agent":
       return { reason: "agent", detail: agentDetail(state, spec) };

@@ -168,7 +168,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     agents: [],
     queue: { limit: 100, blockedLimit: 10, delayedLimit: 0 },
     ageing: false,
-    retry: { maxAttempts: 3, failover: "immediate", refundLimit: 20, backoff },
+    retry: { maxAttempts: 3, failover: "immediate", refundLimit: 20, backoff, budget: false },
     lease: { ttlMs: 30_000, renewMs: 10_000 },
     stopMs: 5_000,
     abandonMs: 60_000,
