@@ -16,4 +16,13 @@ export {
   type TroupeOptions,
 } from "./engine/library.ts";
 export type { TaskInput } from "./engine/options.ts";
-export type { AgentView, AttemptView, Page, PoolView, TaskStatus, TaskView } from "./engine/view.ts";
+export type {
+  AgentView,
+  AnalyticsView,
+  AttemptView,
+  Page,
+  PoolMetricsView,
+  PoolView,
+  TaskStatus,
+  TaskView,
+} from "./engine/view.ts";

@@ -130,6 +130,8 @@ const ROUTES = [
   "POST /v1/pools",
   "GET /v1/pools/:pool",
   "DELETE /v1/pools/:pool",
+  "GET /v1/pools/:pool/metrics",
+  "GET /v1/pools/:pool/analytics",
   "POST /v1/pools/:pool/tasks",
   "POST /v1/pools/:pool/tasks/batch",
   "GET /v1/tasks",
@@ -372,6 +374,28 @@ describe("pools", () => {
     expect(seen.filter((id) => made.includes(id))).toEqual(made);
     expectProblem(await get("/v1/pools?cursor=nonsense"), 422, "invalid", { path: "cursor" });
     expectProblem(await get("/v1/pools?limit=0"), 422, "invalid", { path: "limit" });
+  });
+});
+
+describe("metrics and analytics", () => {
+  test("S0-31 S0-35 S3-23 a pool's metrics and analytics are told, those of an unknown pool are not found", async () => {
+    const pool = await aPool();
+    await aTask(pool, { type: "research", priority: "high" });
+    const { taskId, fence } = await claim(await anAgent(pool));
+    await post(`/v1/tasks/${taskId}/complete`, { fence, result: 1 });
+    const metrics = await get(`/v1/pools/${pool}/metrics`);
+    expect(metrics.status).toBe(200);
+    expect(metrics.body).toMatchObject({
+      agents: 1,
+      byStatus: { completed: 1 },
+      byPriority: { high: 1 },
+      byType: { research: { started: 1, completed: 1, failed: 0 } },
+      healthScore: 1,
+    });
+    const analytics = await get(`/v1/pools/${pool}/analytics`);
+    expect(analytics.body).toMatchObject({ totalTasks: 1, completed: 1, failed: 0, errorRate: 0 });
+    expectProblem(await get("/v1/pools/nobody/metrics"), 404, "not_found");
+    expectProblem(await get("/v1/pools/nobody/analytics"), 404, "not_found");
   });
 });
 

@@ -16,6 +16,20 @@ export class Heap<T> {
     return this.#items[0];
   }
 
+  /**
+   * Items for which `holds` is true, in no order. It must hold for all items before one for which it holds: then only
+   * these and their neighbours are looked at.
+   */
+  *where(holds: (item: T) => boolean): Iterable<T> {
+    const places = [0];
+    for (let at = places.pop(); at !== undefined; at = places.pop()) {
+      const item = this.#items[at];
+      if (at >= this.#items.length || !holds(item as T)) continue;
+      yield item as T;
+      places.push(2 * at + 1, 2 * at + 2);
+    }
+  }
+
   push(item: T): void {
     const items = this.#items;
     let at = items.length;

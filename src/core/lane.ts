@@ -75,6 +75,36 @@ export class Lane {
     return precedes(early, row) ? early : row;
   }
 
+  /**
+   * Tasks for which `holds` is true, in no order. It must hold for all that precede one for which it holds: then only
+   * these, those that have left, and their neighbours are looked at.
+   */
+  *where(holds: (task: Task) => boolean): Iterable<Task> {
+    this.#skipGone();
+    for (let at = this.#rowHead; at < this.#row.length; at++) {
+      const task = this.#row[at] as Task;
+      if (!holds(task)) break;
+      if (task.lane === this) yield task;
+    }
+    for (const task of this.#early.where(holds)) if (task.lane === this) yield task;
+  }
+
+  /** Instant since which the one that has waited longest waits; replays, which stand in front, are younger. */
+  oldestAtMs(): number | undefined {
+    const head = this.head();
+    if (head === undefined || !head.first) return head?.queuedAtMs;
+    let oldestMs = head.queuedAtMs;
+    let behind: Task | undefined;
+    // The predicate sees each task right behind the replays once.
+    const isReplay = (task: Task): boolean => {
+      if (task.first) return true;
+      if (task.lane === this && (behind === undefined || precedes(task, behind))) behind = task;
+      return task.lane !== this;
+    };
+    for (const task of this.where(isReplay)) oldestMs = Math.min(oldestMs, task.queuedAtMs);
+    return Math.min(oldestMs, (behind as Task | undefined)?.queuedAtMs ?? oldestMs);
+  }
+
   #skipGone(): void {
     while (this.#early.size > 0 && this.#early.peek()?.lane !== this) this.#early.pop();
     while (this.#rowHead < this.#row.length && this.#row[this.#rowHead]?.lane !== this) this.#rowHead += 1;

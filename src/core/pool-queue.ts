@@ -165,6 +165,38 @@ export class PoolQueue {
     return this.#excluding;
   }
 
+  /** Instant since which the one that has waited longest for an agent waits. Looks at each lane's front only. */
+  oldestAtMs(): number | undefined {
+    let oldestMs: number | undefined;
+    for (const lane of this.#lanes()) {
+      const atMs = lane.oldestAtMs();
+      if (atMs !== undefined && (oldestMs === undefined || atMs < oldestMs)) oldestMs = atMs;
+    }
+    return oldestMs;
+  }
+
+  /**
+   * How many tasks would go before this one, which stands here, if agents for all were free.
+   *
+   * @returns at most `limit`; then there may be more
+   */
+  ahead(task: Task, ageing: Ageing, limit: number): number {
+    let count = 0;
+    for (const lane of this.#lanes()) {
+      const head = lane.head();
+      if (head === undefined || !goesFirst(head, task, ageing)) continue;
+      for (const _ of lane.where((other) => goesFirst(other, task, ageing))) {
+        count += 1;
+        if (count >= limit) return count;
+      }
+    }
+    return count;
+  }
+
+  *#lanes(): Iterable<Lane> {
+    for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
+  }
+
   /** Waiting tasks by class, for the arithmetic of a full queue. */
   *waitingByClass(): Iterable<{ readonly serviceClass: ServiceClass; readonly count: number }> {
     for (const entry of this.#classes.values()) {

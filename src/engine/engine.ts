@@ -15,6 +15,8 @@ import type { Frame } from "./frame.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
 import { Loop } from "./loop.ts";
+import { Metrics } from "./metrics.ts";
+import { MetricsDesk } from "./metrics-desk.ts";
 import { LIMIT_DEFAULTS, type PoolOptionsInput, resolvePool, type TaskInput } from "./options.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
@@ -87,6 +89,7 @@ class RunningEngine implements LocalEngine {
   readonly #pools: PoolDesk;
   readonly #tasks: TaskDesk;
   readonly #workers: WorkerDesk;
+  readonly #metrics: MetricsDesk;
   readonly #performer: Performer;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
@@ -98,6 +101,7 @@ class RunningEngine implements LocalEngine {
     const payloads = new Payloads();
     const functions = new Map(options.functions);
     const waiters = new Waiters(clock);
+    const metrics = new Metrics(state, turnClock.now());
     const loop = new Loop({
       state,
       store,
@@ -107,6 +111,7 @@ class RunningEngine implements LocalEngine {
       payloads,
       lastSeq,
       perform: (effect, turn) => this.#performer.perform(effect, turn),
+      committed: (commit) => metrics.take(commit),
       told: (settled) => {
         this.#pools.look();
         waiters.tell(settled);
@@ -131,6 +136,7 @@ class RunningEngine implements LocalEngine {
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
+    this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
     this.#performer = new Performer(this.#frame, this.#workers);
     this.#onFatal = options.onFatal ?? (() => {});
   }
@@ -161,6 +167,8 @@ class RunningEngine implements LocalEngine {
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
   pools = () => this.#pools.list();
   pool = (id: string) => this.#pools.get(id);
+  metrics = (pool: string) => this.#metrics.metrics(pool);
+  analytics = (pool: string) => this.#metrics.analytics(pool);
 
   submit = (pool: string, task: TaskInput) => this.#tasks.submit(pool, task);
   admit = (pool: string, task: TaskInput) => this.#tasks.admit(pool, task);

@@ -10,7 +10,7 @@ import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { PoolOptionsInput, TaskInput } from "./options.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
-import type { AgentView, Page, PoolView, TaskView } from "./view.ts";
+import type { AgentView, AnalyticsView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
 
 type AgentEntry = NonNullable<PoolOptionsInput["agents"]>[number];
 
@@ -89,6 +89,9 @@ export interface Pool extends AsyncDisposable {
   replay(id: string): Promise<TaskView>;
   agents(): AgentView[];
   status(): Promise<PoolView>;
+  metrics(): Promise<PoolMetricsView>;
+  /** The last 24 h. */
+  analytics(): Promise<AnalyticsView>;
   /** Takes no more, finishes within `drainMs` (5 s), stops. Safe to call twice. */
   close(options?: { drainMs?: number | undefined }): Promise<void>;
 }
@@ -317,6 +320,14 @@ class LocalPool implements Pool {
 
   status(): Promise<PoolView> {
     return this.#engine.pool(this.id);
+  }
+
+  metrics(): Promise<PoolMetricsView> {
+    return this.#engine.metrics(this.id);
+  }
+
+  analytics(): Promise<AnalyticsView> {
+    return this.#engine.analytics(this.id);
   }
 
   close(options: { drainMs?: number | undefined } = {}): Promise<void> {

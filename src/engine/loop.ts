@@ -30,6 +30,8 @@ export interface LoopOptions {
   readonly lastSeq: number;
   /** Performs an effect whose turn has been committed. `turn` takes volatile events that come of it. */
   readonly perform: (effect: Effect, turn: Turn) => void;
+  /** These facts are stored; nobody has been told yet, and all that they name is still in the state. */
+  readonly committed: (commit: Commit) => void;
   /** A turn is over: these tasks, if any, are settled and stored. */
   readonly told: (settled: readonly SettledRow[]) => void;
   /** It can't go on. */
@@ -151,6 +153,7 @@ export class Loop {
     const commit = this.#assemble(turn);
     await store.commit(commit);
     this.#lastSeq += commit.events.length;
+    this.#options.committed(commit);
     this.stubs.add(commit.settled.map(({ facts }) => facts.spec.id));
     return commit.settled;
   }

@@ -1,7 +1,16 @@
 /** What the doors (library, HTTP, CLI) may ask of a running engine. */
 import type { Json } from "../base/json.ts";
 import type { PoolOptionsInput, TaskInput } from "./options.ts";
-import type { AgentView, Page, PoolHealthView, PoolView, TaskStatus, TaskView } from "./view.ts";
+import type {
+  AgentView,
+  AnalyticsView,
+  Page,
+  PoolHealthView,
+  PoolMetricsView,
+  PoolView,
+  TaskStatus,
+  TaskView,
+} from "./view.ts";
 
 export interface Submitted {
   readonly task: TaskView;
@@ -94,6 +103,9 @@ export interface Engine {
   pools(): PoolView[];
   /** Counts include what is settled. */
   pool(id: string): Promise<PoolView>;
+  metrics(pool: string): Promise<PoolMetricsView>;
+  /** The last 24 h. */
+  analytics(pool: string): Promise<AnalyticsView>;
 
   submit(pool: string, task: TaskInput): Promise<Submitted>;
   /** All or nothing; with `partial` each a task or its error, in order. */

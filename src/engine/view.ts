@@ -124,6 +124,62 @@ export interface PoolView {
   refusals: number;
 }
 
+/** Counters and times of a pool since the engine started. Means and quantiles are null without samples. */
+export interface PoolMetricsView {
+  agents: number;
+  /** All tasks of the pool, settled ones included. */
+  byStatus: Record<TaskStatus, number>;
+  /** Tasks that were open when the engine started and all that came since. Never falls. */
+  byPriority: Record<PriorityName, number>;
+  /** Never falls. `started` counts a task once, with its first attempt. Types beyond the first 1,000 are `other`. */
+  byType: Record<string, { started: number; completed: number; failed: number }>;
+  /** Waiting for an agent; the other kinds of waiting are counted by themselves. */
+  queued: number;
+  blocked: number;
+  delayed: number;
+  gated: number;
+  running: number;
+  /** Of the task that has waited longest for an agent; 0 when none waits. */
+  oldestWaitMs: number;
+  /** From creation to the first assignment, once per task. */
+  meanAssignmentLatencyMs: number | null;
+  p99AssignmentLatencyMs: number | null;
+  /** Of attempts that ended by success, failure or timeout, each from its own start. */
+  meanTaskDurationMs: number | null;
+  /** Busy agents / all agents; 0 without agents. */
+  utilisation: number;
+  /** Completed in the last hour, by the time that has really passed. */
+  throughputPerHour: number;
+  /** 1 − 0.5 × failed / all − 0.2 if agents share what they must not − 0.1 if the queue is above 80 %; 0 to 1. */
+  healthScore: number;
+  deadLetters: number;
+  refusals: number;
+}
+
+/** What happened in a pool over the last 24 h, or since the engine started. Null without samples. */
+export interface AnalyticsView {
+  at: string;
+  /** Begin of the measured time. */
+  since: string;
+  elapsedMs: number;
+  totalTasks: number;
+  byStatus: Record<TaskStatus, number>;
+  byPriority: Record<PriorityName, number>;
+  /** Tasks that became final in the measured time. */
+  completed: number;
+  failed: number;
+  cancelled: number;
+  /** From creation to the first assignment. */
+  meanQueueTimeMs: number | null;
+  /** Of the attempt that completed a task, from its start to its end. */
+  meanCompletionTimeMs: number | null;
+  throughputPerHour: number | null;
+  /** Share of the slots' time that was spent on attempts. */
+  utilisation: number | null;
+  /** failed / (completed + failed). */
+  errorRate: number | null;
+}
+
 /** S2-21 in its own names. */
 export interface PoolHealthView {
   pool_size: number;

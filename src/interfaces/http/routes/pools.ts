@@ -23,6 +23,10 @@ export function addPoolRoutes(app: App, { engine }: Doors): void {
     return c.json(await engine.pool(c.req.param("pool")));
   });
 
+  app.get("/v1/pools/:pool/metrics", noQuery, async (c) => c.json(await engine.metrics(c.req.param("pool"))));
+
+  app.get("/v1/pools/:pool/analytics", noQuery, async (c) => c.json(await engine.analytics(c.req.param("pool"))));
+
   app.delete("/v1/pools/:pool", async (c) => {
     const { timeoutMs } = readQuery(c, deletePoolQuery);
     return c.json(await engine.deletePool(c.req.param("pool"), { timeoutMs }));

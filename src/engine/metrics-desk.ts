@@ -1,0 +1,128 @@
+/** What has been counted, and what can be seen right now, as metrics and analytics of a pool. */
+import type { Agent } from "../core/agent.ts";
+import { analyse, perHour } from "../policies/analytics.ts";
+import { existingPool, type Frame } from "./frame.ts";
+import type { Metrics } from "./metrics.ts";
+import { agentsInOrder, iso } from "./present.ts";
+import type { AnalyticsView, PoolMetricsView, PoolView, TaskStatus } from "./view.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Share of the queue's limit above which a pool is less healthy. */
+const FULL_SHARE = 0.8;
+
+export class MetricsDesk {
+  readonly #frame: Frame;
+  readonly #metrics: Metrics;
+  readonly #view: (pool: string) => Promise<PoolView>;
+
+  /** @param view - the pool as it is shown, with all that is settled */
+  constructor(frame: Frame, metrics: Metrics, view: (pool: string) => Promise<PoolView>) {
+    this.#frame = frame;
+    this.#metrics = metrics;
+    this.#view = view;
+  }
+
+  /** @throws PoolError `not_found` */
+  async metrics(id: string): Promise<PoolMetricsView> {
+    const { counts, ...view } = await this.#view(id);
+    const { state, turnClock } = this.#frame;
+    const pool = existingPool(state, id);
+    const { byPriority, byType, assignment, duration, activity } = this.#metrics.of(pool.id);
+    const nowMs = turnClock.now();
+    const agents = agentsInOrder(state, pool);
+    const oldestAtMs = state.queues.get(pool.id)?.oldestAtMs() ?? nowMs;
+    const lastHour = activity.sums(nowMs, HOUR_MS);
+    return {
+      agents: agents.length,
+      byStatus: view.byStatus,
+      byPriority: { ...byPriority },
+      byType: Object.fromEntries([...byType].map(([type, each]) => [type, { ...each }])),
+      queued: counts.queued,
+      blocked: counts.blocked,
+      delayed: counts.delayed,
+      gated: 0,
+      running: counts.running,
+      oldestWaitMs: Math.max(0, nowMs - oldestAtMs),
+      meanAssignmentLatencyMs: assignment.mean(),
+      p99AssignmentLatencyMs: assignment.quantile(0.99),
+      meanTaskDurationMs: duration.mean(),
+      utilisation: agents.length === 0 ? 0 : agents.filter(({ runs }) => runs.size > 0).length / agents.length,
+      throughputPerHour: perHour(lastHour.completed, lastHour.elapsedMs) ?? 0,
+      healthScore: healthScore({
+        byStatus: view.byStatus,
+        breached: sharesIdentity([...state.agents.values()]),
+        queueIsFull: counts.queued > FULL_SHARE * pool.options.queue.limit,
+      }),
+      deadLetters: counts.deadLetters,
+      refusals: view.refusals,
+    };
+  }
+
+  /** @throws PoolError `not_found` */
+  async analytics(id: string): Promise<AnalyticsView> {
+    const { byStatus } = await this.#view(id);
+    const { state, turnClock } = this.#frame;
+    const pool = existingPool(state, id);
+    const { activity, byPriority } = this.#metrics.of(pool.id);
+    const nowMs = turnClock.now();
+    const sums = activity.sums(nowMs);
+    const agents = agentsInOrder(state, pool);
+    let slots = 0;
+    let runningMs = 0;
+    for (const { identity, runs } of agents) {
+      slots += identity.concurrency;
+      for (const { taskId, fence } of runs.values()) {
+        const task = state.tasks.get(taskId);
+        if (task?.state.name !== "leased" || task.state.lease.fence !== fence) continue;
+        runningMs += nowMs - Math.max(sums.sinceMs, task.state.lease.startedAtMs ?? nowMs);
+      }
+    }
+    return {
+      at: iso(nowMs),
+      since: iso(sums.sinceMs),
+      elapsedMs: sums.elapsedMs,
+      totalTasks: total(byStatus),
+      byStatus,
+      byPriority: { ...byPriority },
+      completed: sums.completed,
+      failed: sums.failed,
+      cancelled: sums.cancelled,
+      ...analyse(sums, { slots, runningMs }),
+    };
+  }
+}
+
+function total(byStatus: Readonly<Record<TaskStatus, number>>): number {
+  return Object.values(byStatus).reduce((sum, count) => sum + count, 0);
+}
+
+/** S0-33. Without tasks nothing has failed. */
+export function healthScore({
+  byStatus,
+  breached,
+  queueIsFull,
+}: {
+  readonly byStatus: Readonly<Record<TaskStatus, number>>;
+  readonly breached: boolean;
+  readonly queueIsFull: boolean;
+}): number {
+  const all = total(byStatus);
+  const failedShare = all === 0 ? 0 : byStatus.failed / all;
+  const score = 1 - 0.5 * failedShare - (breached ? 0.2 : 0) - (queueIsFull ? 0.1 : 0);
+  // Tenths do not add up in binary: what is shown is what people would reckon.
+  return Math.min(1, Math.max(0, Math.round(score * 1e9) / 1e9));
+}
+
+/** Two agents have the same context window, tool session or memory. */
+function sharesIdentity(agents: readonly Agent[]): boolean {
+  const seen = new Set<string>();
+  for (const { isolation } of agents) {
+    for (const [kind, id] of Object.entries(isolation)) {
+      const key = `${kind} ${id}`;
+      if (seen.has(key)) return true;
+      seen.add(key);
+    }
+  }
+  return false;
+}

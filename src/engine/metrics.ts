@@ -1,0 +1,160 @@
+/** Counts what has been committed, pool by pool: constant work per event, bounded memory. Starts anew with the engine. */
+import type { PoolId, TaskId } from "../base/ids.ts";
+import type { DurableEvent } from "../core/event.ts";
+import type { NamespaceState } from "../core/state.ts";
+import { type Attempt, PRIORITY_NAMES, type PriorityName, type Settlement, type TaskSpec } from "../core/task.ts";
+import { ActivityRing } from "../policies/analytics.ts";
+import { Histogram } from "../policies/histogram.ts";
+import type { Commit } from "../stores/store.ts";
+
+/** Types that are counted by themselves; all others are `other`. */
+export const TYPE_LIMIT = 1_000;
+const OTHER = "other";
+
+export interface TypeCounts {
+  started: number;
+  completed: number;
+  failed: number;
+}
+
+/** What is counted of one pool. */
+export interface PoolCounts {
+  readonly byPriority: Record<PriorityName, number>;
+  readonly byType: Map<string, TypeCounts>;
+  /** From creation to the first assignment. */
+  readonly assignment: Histogram;
+  /** Of attempts that came to an end of their own. */
+  readonly duration: Histogram;
+  readonly activity: ActivityRing;
+}
+
+/** An attempt that was lost, cancelled or given back does not say how long the work takes. */
+const TELLS_DURATION: Readonly<Record<Attempt["outcome"], boolean>> = {
+  succeeded: true,
+  failed: true,
+  timed_out: true,
+  lost: false,
+  throttled: false,
+  released: false,
+  cancelled: false,
+};
+
+export class Metrics {
+  readonly #state: NamespaceState;
+  readonly #startedAtMs: number;
+  readonly #pools = new Map<PoolId, PoolCounts>();
+
+  /** @param state - as it was restored: what is open already is counted once, here */
+  constructor(state: NamespaceState, startedAtMs: number) {
+    this.#state = state;
+    this.#startedAtMs = startedAtMs;
+    for (const { spec } of state.tasks.values()) this.#of(spec.pool).byPriority[PRIORITY_NAMES[spec.priority]] += 1;
+  }
+
+  /** @returns counts of an existing pool */
+  of(pool: PoolId): PoolCounts {
+    return this.#of(pool);
+  }
+
+  /** Called for every commit, while all that it names is in the state. */
+  take({ events, atMs }: Pick<Commit, "events" | "atMs">): void {
+    for (const event of events) this.#count(event, atMs);
+  }
+
+  #count(event: DurableEvent, atMs: number): void {
+    switch (event.type) {
+      case "pool.created":
+        this.#pools.set(event.pool, newCounts(event.atMs));
+        break;
+      case "pool.deleted":
+        this.#pools.delete(event.pool);
+        break;
+      case "task.submitted":
+        this.#of(event.spec.pool).byPriority[PRIORITY_NAMES[event.spec.priority]] += 1;
+        break;
+      case "task.leased":
+        if (event.number === 1) this.#firstLease(event.taskId, event.atMs);
+        break;
+      case "attempt.ended": {
+        const pool = this.#specOf(event.taskId)?.pool;
+        if (pool !== undefined) this.#attemptEnded(pool, event.attempt);
+        break;
+      }
+      case "task.settled": {
+        const spec = this.#specOf(event.taskId);
+        if (spec === undefined) break;
+        if (event.attempt !== undefined) this.#attemptEnded(spec.pool, event.attempt);
+        this.#settled(spec, event.settlement, event.attempt ?? { endedAtMs: atMs, assignedAtMs: atMs });
+        break;
+      }
+      default:
+    }
+  }
+
+  #firstLease(id: TaskId, atMs: number): void {
+    const spec = this.#specOf(id);
+    if (spec === undefined) return;
+    const counts = this.#of(spec.pool);
+    const tookMs = atMs - spec.createdAtMs;
+    counts.assignment.add(tookMs);
+    counts.activity.assigned(atMs, tookMs);
+    typeOf(counts, spec.type).started += 1;
+  }
+
+  #attemptEnded(pool: PoolId, attempt: Attempt): void {
+    const { startedAtMs, endedAtMs, outcome } = attempt;
+    if (startedAtMs === undefined) return;
+    const counts = this.#of(pool);
+    counts.activity.worked(endedAtMs, endedAtMs - startedAtMs);
+    if (TELLS_DURATION[outcome]) counts.duration.add(endedAtMs - startedAtMs);
+  }
+
+  #settled(
+    { pool, type }: TaskSpec,
+    { status, settledAtMs }: Settlement,
+    last: Pick<Attempt, "assignedAtMs" | "startedAtMs" | "endedAtMs">,
+  ): void {
+    const counts = this.#of(pool);
+    if (status === "cancelled") counts.activity.cancelled(settledAtMs);
+    else if (status === "failed") {
+      counts.activity.failed(settledAtMs);
+      typeOf(counts, type).failed += 1;
+    } else {
+      counts.activity.completed(settledAtMs, last.endedAtMs - (last.startedAtMs ?? last.assignedAtMs));
+      typeOf(counts, type).completed += 1;
+    }
+  }
+
+  #specOf(id: TaskId): TaskSpec | undefined {
+    return this.#state.tasks.get(id)?.spec;
+  }
+
+  #of(pool: PoolId): PoolCounts {
+    let counts = this.#pools.get(pool);
+    if (counts === undefined) {
+      counts = newCounts(this.#startedAtMs);
+      this.#pools.set(pool, counts);
+    }
+    return counts;
+  }
+}
+
+function newCounts(sinceMs: number): PoolCounts {
+  return {
+    byPriority: { critical: 0, high: 0, medium: 0, low: 0 },
+    byType: new Map(),
+    assignment: new Histogram(),
+    duration: new Histogram(),
+    activity: new ActivityRing(sinceMs),
+  };
+}
+
+function typeOf({ byType }: PoolCounts, type: string): TypeCounts {
+  const name = byType.has(type) || byType.size < TYPE_LIMIT ? type : OTHER;
+  let counts = byType.get(name);
+  if (counts === undefined) {
+    counts = { started: 0, completed: 0, failed: 0 };
+    byType.set(name, counts);
+  }
+  return counts;
+}
