@@ -100,7 +100,7 @@ export class Ledger {
   }
 
   /** An attempt begins to work: its lease is stored, and what it was given is what was asked. */
-  began(task: AttemptTask, { audit, violate }: LedgerTools): void {
+  began(task: Pick<AttemptTask, "fence" | "prompt" | "context"> & { readonly id: string }, { audit, violate }: LedgerTools): void {
     const { id, fence } = task;
     const stored = audit.tasks.get(id);
     if (stored === undefined || stored.fence < fence) violate(`the lease ${fence} of task ${id} is stored before it begins`);

@@ -1,6 +1,31 @@
 /** Who goes first: nothing that the same agent could have taken is overtaken against the rules. */
 import type { AgentIdentity } from "../../core/agent.ts";
-import type { Audit, AuditedTask, AuditTools } from "./audit.ts";
+import type { PoolOptions } from "../../core/pool.ts";
+import type { TaskSpec } from "../../core/task.ts";
+import type { Reach } from "./situations.ts";
+
+/** What the audit shows of a task. */
+interface AuditedTask {
+  readonly num: number;
+  readonly spec: TaskSpec;
+  readonly state: string;
+  readonly reason: string;
+  readonly queuedAtMs: number;
+  readonly first: boolean;
+  readonly failed: readonly string[];
+  readonly again: boolean;
+  readonly attempts: ReadonlyMap<number, { readonly agentId: string }>;
+}
+
+interface Audit {
+  readonly tasks: ReadonlyMap<string, AuditedTask>;
+  readonly pools: ReadonlyMap<string, { readonly options: PoolOptions }>;
+}
+
+interface AuditTools {
+  readonly violate: (message: string) => void;
+  readonly reach: Reach;
+}
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkOrder(audit: Audit, task: AuditedTask, agent: AgentIdentity, { violate, reach }: AuditTools): void {

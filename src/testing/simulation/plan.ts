@@ -68,7 +68,7 @@ function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
       blockedLimit: dice.pick([1, 5, 1_000]),
       delayedLimit: dice.pick([0, 3, 1_000]),
     },
-    ageing: dice.pick([false, { stepMs: 300 }, { stepMs: 3_000 }] as const),
+    ageing: dice.pick<false | { stepMs: number }>([false, { stepMs: 300 }, { stepMs: 3_000 }]),
     retry: {
       maxAttempts: dice.between(1, 4),
       failover: dice.pick(["immediate", "backoff"]),

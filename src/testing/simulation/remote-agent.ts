@@ -140,12 +140,12 @@ export class RemoteAgent {
 
   // --- one attempt ---
 
-  async #work({ taskId, fence, number, task }: ClaimedAttempt): Promise<void> {
+  async #work({ taskId, fence, task }: ClaimedAttempt): Promise<void> {
     const { dice, ledger } = this.#scene;
     const self = this.#self;
     const run: Running = { taskId, fence, stopped: false };
     this.#running.set(fence, run);
-    ledger.began({ ...task, attempt: number, fence }, this.#scene);
+    ledger.began({ ...task, fence }, this.#scene);
     const script = drawScript(dice);
     await this.#play(script, run);
     await this.#whileSilent();
