@@ -523,6 +523,49 @@ describe("submitting", () => {
     expect((await get(`/v1/pools/${pool}`)).body.counts.queued).toBe(100);
   });
 
+  test("S0-L05 to a full queue that lets it wait is answered once there is room", async () => {
+    const pool = await aPool({ queue: { limit: 1, overflow: "wait", maxWaitMs: 60_000 } });
+    const path = `/v1/pools/${pool}/tasks`;
+    await post(path, { prompt: "first" });
+    const waiting = post(path, { prompt: "second" });
+    const batch = post(`${path}/batch`, { tasks: [{ prompt: "third" }] });
+    const agent = await anAgent(pool);
+    const prompts: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      const { taskId, fence } = await claim(agent);
+      prompts.push((await get(`/v1/tasks/${taskId}`)).body.prompt);
+      await post(`/v1/tasks/${taskId}/complete`, { fence, result: null });
+    }
+    expect([(await waiting).status, (await batch).status]).toEqual([201, 201]);
+    expect(prompts.sort()).toEqual(["first", "second", "third"]);
+  });
+
+  test("S0-L05 to a full queue that lets it wait is 429 when there is no room in time", async () => {
+    const pool = await aPool({ queue: { limit: 1, overflow: "wait", maxWaitMs: 30 } });
+    const path = `/v1/pools/${pool}/tasks`;
+    await post(path, { prompt: "first" });
+    const refused = await post(path, { prompt: "second", id: `${pool}-second` });
+    expectProblem(refused, 429, "queue_full", { limit: "queue" });
+    expect(refused.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+    expectProblem(await get(`/v1/tasks/${pool}-second`), 404, "not_found");
+  });
+
+  test("S0-L05 and waiting for room is over when the client goes away", async () => {
+    const pool = await aPool({ queue: { limit: 1, overflow: "wait", maxWaitMs: 60_000 } });
+    const path = `/v1/pools/${pool}/tasks`;
+    await post(path, { prompt: "first" });
+    const held = vi.spyOn(engine, "submit");
+    const gone = new AbortController();
+    const waiting = ask("POST", path, { body: { prompt: "second" }, signal: gone.signal }).catch(() => "gone");
+    await asked(held, 1);
+    gone.abort();
+    expect(await waiting).toBe("gone");
+    await expect(held.mock.results[0]?.value).rejects.toMatchObject({ code: "cancelled" });
+    held.mockRestore();
+    await claim(await anAgent(pool));
+    expect((await get(`/v1/pools/${pool}`)).body.counts).toMatchObject({ queued: 0, running: 1 });
+  });
+
   test.each(["-1", "1.5", "x", "", "60001", "1e3"])(
     "waitMs=%j is invalid, and nothing is submitted",
     async (waitMs) => {
@@ -580,6 +623,15 @@ describe("a batch", () => {
       expect.objectContaining({ prompt: "c" }),
     ]);
     expect((await get(`/v1/tasks?pool=${pool}`)).body.items).toHaveLength(2);
+  });
+
+  test("that could not fit an empty pool is 422 too_large, one that only has to come back is 429", async () => {
+    const pool = await aPool({ queue: { limit: 2 } });
+    const path = `/v1/pools/${pool}/tasks/batch`;
+    const tasks = (count: number) => ({ tasks: Array.from({ length: count }, () => ({ prompt: "x" })) });
+    expectProblem(await post(path, tasks(3)), 422, "too_large", { path: "tasks", limit: "queue", room: 2 });
+    expect((await post(path, tasks(1))).status).toBe(201);
+    expectProblem(await post(path, tasks(2)), 429, "queue_full");
   });
 
   test("with partial fills the queue and tells the rest", async () => {

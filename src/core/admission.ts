@@ -1,13 +1,11 @@
 /** The gate: decides for each task of a submission whether it is taken, before anything is recorded. */
 import { isPoolError, PoolError } from "../base/errors.ts";
-import type { PoolId, TaskId } from "../base/ids.ts";
-import { queueOf } from "./apply.ts";
+import type { TaskId } from "../base/ids.ts";
+import { type Planned, refuseBeyondBounds, wouldNeverFit } from "./bounds.ts";
 import type { Command, Known, Reply } from "./command.ts";
 import type { Resting } from "./event.ts";
 import { refuseCycle } from "./graph.ts";
 import type { Pool } from "./pool.ts";
-import { CLASS_LIMIT } from "./pool-queue.ts";
-import { leftWaiting } from "./room.ts";
 import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import type { FinalStatus, TaskSpec } from "./task.ts";
@@ -27,18 +25,13 @@ type Decision =
       readonly broken: TaskId | undefined;
     };
 
-/** What earlier tasks of the same submission take up. */
-interface Planned {
-  readonly specs: Map<TaskId, TaskSpec>;
-  readonly keys: Map<string, TaskSpec>;
-  readonly waiting: Map<PoolId, TaskSpec[]>;
-  readonly resting: Map<string, number>;
-}
-
-/** How long a caller whose task was refused should stay away when nothing better is known. Milliseconds. */
-const RETRY_AFTER_MS = 1_000;
-
-export function submit(state: NamespaceState, command: Extract<Command, { type: "submit" }>, turn: Turn): Reply {
+/** `behind`: others wait for room, so only what can start at once is taken. */
+export function admit(
+  state: NamespaceState,
+  command: Extract<Command, { type: "submit" }>,
+  turn: Turn,
+  { behind }: { readonly behind: boolean },
+): Reply {
   const { specs, partial, known } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const cyclic = partial ? cyclesOf(specs) : new Map<TaskId, PoolError>();
@@ -50,10 +43,13 @@ export function submit(state: NamespaceState, command: Extract<Command, { type: 
     try {
       const cycle = cyclic.get(spec.id);
       if (cycle !== undefined) throw cycle;
-      return decide(state, spec, { known, planned, batch, nowMs: turn.nowMs });
+      return decide(state, spec, { known, planned, batch, behind, nowMs: turn.nowMs });
     } catch (error) {
       if (!(error instanceof PoolError)) throw error;
-      if (!partial) throw specs.length === 1 ? error : inBatch(error, index);
+      // Who would wait for room waits with all of it.
+      const waits = command.hold !== undefined && error.details.limit === "queue";
+      if (!partial && specs.length > 1) wouldNeverFit(state, command, { error, nowMs: turn.nowMs });
+      if (!partial || waits) throw specs.length === 1 ? error : inBatch(error, index);
       batch.delete(spec.id);
       return { name: "refused", error } as const;
     }
@@ -106,9 +102,9 @@ function refuseOrphans(decisions: Decision[], batch: Set<TaskId>, state: Namespa
 function decide(
   state: NamespaceState,
   spec: TaskSpec,
-  facts: { known: Known; planned: Planned; batch: ReadonlySet<TaskId>; nowMs: number },
+  facts: { known: Known; planned: Planned; batch: ReadonlySet<TaskId>; behind: boolean; nowMs: number },
 ): Decision {
-  const { known, planned, batch, nowMs } = facts;
+  const { known, planned, batch, behind, nowMs } = facts;
   const pool = state.pools.get(spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
   if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
@@ -121,7 +117,7 @@ function decide(
   const graph = resolveDependencies(state, spec, known, batch);
   const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
   const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);
-  if (graph.broken === undefined) refuseOverflow(state, pool, { spec, resting, planned });
+  if (graph.broken === undefined) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
   planned.specs.set(spec.id, spec);
   if (spec.idempotencyKey !== undefined) planned.keys.set(spec.idempotencyKey, spec);
   return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
@@ -186,43 +182,6 @@ function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "
 function unknownDependencies(ids: readonly TaskId[]): PoolError {
   return new PoolError("unknown_dependency", `dependencies: no task ${ids.join(", ")}`, {
     details: { path: "dependencies", unknown: ids },
-  });
-}
-
-/** Bounds are checked once, here. What can start at once is taken even when the queue is full. */
-function refuseOverflow(
-  state: NamespaceState,
-  pool: Pool,
-  { spec, resting, planned }: { spec: TaskSpec; resting: Resting; planned: Planned },
-): void {
-  const { queue: limits } = pool.options;
-  const queue = queueOf(state, pool.id);
-  if (!queue.hasRoomForClass(spec.type, spec.requires)) throw full("classes", CLASS_LIMIT, CLASS_LIMIT);
-  if (resting.reason !== "agent") {
-    const blocked = resting.reason === "dependencies";
-    const key = `${pool.id} ${resting.reason}`;
-    const ahead = planned.resting.get(key) ?? 0;
-    const depth = (blocked ? pool.counts.dependencies : pool.counts.delay) + ahead;
-    const limit = blocked ? limits.blockedLimit : limits.delayedLimit;
-    if (depth >= limit) throw full(blocked ? "blocked" : "delayed", depth, limit);
-    planned.resting.set(key, ahead + 1);
-    return;
-  }
-  const ahead = planned.waiting.get(pool.id) ?? [];
-  planned.waiting.set(pool.id, ahead);
-  const depth = pool.counts.agent + ahead.length;
-  if (depth >= limits.limit) {
-    const left = queue.hasFree() ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
-    const startsAtOnce = queue.hasFree() && left === leftWaiting(queue, ahead);
-    if (left > limits.limit && !startsAtOnce) throw full("queue", depth, limits.limit);
-  }
-  ahead.push(spec);
-}
-
-function full(limit: string, depth: number, bound: number): PoolError {
-  return new PoolError("queue_full", `the ${limit} limit is reached: ${depth} of ${bound}`, {
-    retryable: true,
-    details: { limit, depth, bound, retryAfterMs: RETRY_AFTER_MS },
   });
 }
 

@@ -1,6 +1,7 @@
 /** The one writer: every change of the state is an event that goes through here. Decides nothing. */
 import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { DrainRate } from "../policies/drain-rate.ts";
 import { RetryBudget } from "../policies/retry-budget.ts";
 import {
   AGENT_LIFECYCLE,
@@ -12,6 +13,7 @@ import {
   type Run,
 } from "./agent.ts";
 import type { Event, Resting } from "./event.ts";
+import { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import type { SettledFacts } from "./record.ts";
@@ -32,6 +34,15 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       state.queues.delete(event.pool);
       state.dirty.delete(event.pool);
       break;
+    case "submission.held":
+      holdSubmission(state, event);
+      break;
+    case "submission.let_go": {
+      const line = state.overflow.get(event.pool);
+      line?.remove(event.holdId);
+      if (line?.size === 0) state.overflow.delete(event.pool);
+      break;
+    }
     case "pool.draining":
       poolOf(state, event.pool).draining = true;
       break;
@@ -91,7 +102,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     }
     case "task.submitted":
-      addTask(state, event);
+      addTask(state, event, nowMs);
       break;
     case "task.replayed":
       reopen(state, event.facts, event.atMs);
@@ -133,7 +144,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "task.settled": {
       const task = taskOf(state, event.taskId);
       if (event.attempt !== undefined) endAttempt(state, task, { ...event, attempt: event.attempt }, nowMs);
-      move(state, task, { name: "settled", settlement: event.settlement, fence: task.lastFence });
+      move(state, task, { name: "settled", settlement: event.settlement, fence: task.lastFence }, nowMs);
       state.dependents.delete(event.taskId);
       const { totals } = poolOf(state, task.spec.pool);
       totals[event.settlement.status] += 1;
@@ -201,6 +212,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     retryBudget: budgetOf(options),
     held: new Set(),
     heldIsDue: false,
+    drain: new DrainRate(),
   };
 }
 
@@ -347,14 +359,22 @@ function canTakeWork(agent: Agent, nowMs: number): boolean {
 
 // --- tasks ---
 
-function addTask(state: NamespaceState, event: Extract<Event, { type: "task.submitted" }>): void {
+function holdSubmission(state: NamespaceState, event: Extract<Event, { type: "submission.held" }>): void {
+  const { pool, held, untilMs } = event;
+  const line = state.overflow.get(pool) ?? new HeldLine();
+  state.overflow.set(pool, line);
+  line.add(held);
+  state.due.add({ kind: "overflow", atMs: untilMs, pool, holdId: held.holdId });
+}
+
+function addTask(state: NamespaceState, event: Extract<Event, { type: "task.submitted" }>, nowMs: number): void {
   const { spec, num } = event;
   const task = newTask(num, spec, event.queuedAtMs);
   task.unmet = event.waitsFor.length;
   task.failedDependencies = event.failedDependencies;
   state.lastNum = num;
   poolOf(state, spec.pool).totals.submitted += 1;
-  enter(state, task, event.resting);
+  enter(state, task, event.resting, nowMs);
   for (const dependency of event.waitsFor) waitFor(state, dependency, spec.id);
 }
 
@@ -400,17 +420,17 @@ function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void 
   task.replays = facts.replays + 1;
   task.failedDependencies = facts.failedDependencies;
   task.attempts = facts.attempts;
-  enter(state, task, { reason: "agent" });
+  enter(state, task, { reason: "agent" }, atMs);
 }
 
 /** Puts a task that the core did not hold into the state. Also used to restore from a store. */
-export function enter(state: NamespaceState, task: Task, resting: Resting): void {
+export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs: number): void {
   const { id, idempotencyKey, deadlineAtMs } = task.spec;
   state.tasks.set(id, task);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
   task.state = waitingState(resting);
-  settleInto(state, task);
+  settleInto(state, task, nowMs);
 }
 
 function waitingState(resting: Resting): TaskState {
@@ -423,28 +443,34 @@ function waitingState(resting: Resting): TaskState {
 }
 
 function rest(state: NamespaceState, task: Task, resting: Resting, nowMs: number): void {
-  move(state, task, waitingState(resting));
+  move(state, task, waitingState(resting), nowMs);
   if (resting.reason !== "agent" || !task.owes) return;
   task.owes = false;
   poolOf(state, task.spec.pool).retryBudget?.drew(nowMs);
 }
 
 /** Leaves one state for another: checks the move, keeps counts, queue and due in step. */
-function move(state: NamespaceState, task: Task, next: TaskState): void {
+function move(state: NamespaceState, task: Task, next: TaskState, nowMs: number): void {
   const legal: readonly string[] = LIFECYCLE[task.state.name];
   assert(legal.includes(next.name), `a task goes from ${task.state.name} to ${next.name}`);
   count(state, task, -1);
-  if (task.lane !== undefined) queueOf(state, task.spec.pool).leave(task);
   if (isHeld(task.state)) poolOf(state, task.spec.pool).held.delete(task.spec.id);
+  if (task.lane !== undefined) {
+    queueOf(state, task.spec.pool).leave(task);
+    const { drain, counts } = poolOf(state, task.spec.pool);
+    drain.departed(counts.agent, nowMs);
+  }
   task.state = next;
-  settleInto(state, task);
+  settleInto(state, task, nowMs);
 }
 
-function settleInto(state: NamespaceState, task: Task): void {
+function settleInto(state: NamespaceState, task: Task, nowMs: number): void {
   count(state, task, 1);
   if (task.state.name !== "waiting") return;
   if (task.state.reason === "agent") {
     queueOf(state, task.spec.pool).push(task);
+    const { drain, counts } = poolOf(state, task.spec.pool);
+    drain.joined(counts.agent, nowMs);
     state.dirty.add(task.spec.pool);
   } else if (isHeld(task.state)) {
     const pool = poolOf(state, task.spec.pool);
@@ -481,7 +507,7 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
   task.lastFence = fence;
   task.progress = undefined;
   state.fences += 1;
-  move(state, task, { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs } });
+  move(state, task, { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs } }, nowMs);
   const agent = state.agents.get(agentId);
   if (agent === undefined) return;
   agent.runs.set(fence, { taskId: event.taskId, fence, orphaned: false, named: false });

@@ -21,7 +21,17 @@ export type Command =
   | { readonly type: "delete_pool"; readonly pool: PoolId }
   | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }
   | { readonly type: "remove_agent"; readonly agentId: AgentId }
-  | { readonly type: "submit"; readonly specs: readonly TaskSpec[]; readonly partial: boolean; readonly known: Known }
+  | {
+      readonly type: "submit";
+      /** All of one pool. */
+      readonly specs: readonly TaskSpec[];
+      readonly partial: boolean;
+      readonly known: Known;
+      /** The caller would wait for room; under this number it is told of it. */
+      readonly hold?: number | undefined;
+    }
+  /** Whoever was held has gone. */
+  | { readonly type: "let_go"; readonly pool: PoolId; readonly holdId: number }
   | { readonly type: "cancel"; readonly taskId: TaskId; readonly reason: string; readonly known: Known }
   | { readonly type: "replay"; readonly taskId: TaskId; readonly known: Known }
   | {
@@ -83,6 +93,8 @@ export type CommandType = Command["type"];
 /** What the core answers, beside the state that it leaves. */
 export type Reply =
   | { readonly type: "done" }
+  /** The queue is full; the answer comes as `answer_held`. */
+  | { readonly type: "held" }
   /** In the order of the specs: the task, and whether it is new. With `partial` also refusals. */
   | {
       readonly type: "submitted";

@@ -4,6 +4,7 @@ import { Heap } from "../base/heap.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 
 export type DueEntry =
+  | { readonly kind: "overflow"; readonly atMs: number; readonly pool: PoolId; readonly holdId: number }
   | { readonly kind: "lease"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
   | { readonly kind: "timeout"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
   | {

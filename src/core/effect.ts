@@ -1,5 +1,7 @@
 /** Everything the core may ask of the outside. Performed after the commit of the turn that asked. */
+import type { PoolError } from "../base/errors.ts";
 import type { AgentId, TaskId } from "../base/ids.ts";
+import type { Reply } from "./command.ts";
 
 export interface LeasedAttempt {
   readonly taskId: TaskId;
@@ -16,6 +18,11 @@ export type Effect =
   | { readonly type: "stop"; readonly agentId: AgentId; readonly taskId: TaskId; readonly fence: number }
   /** Answer a remote agent's waiting claim. */
   | { readonly type: "answer_claim"; readonly claimId: number; readonly attempts: readonly LeasedAttempt[] }
+  /** Tell whoever waits for room what came of it. */
+  | ({ readonly type: "answer_held"; readonly holdId: number } & (
+      | { readonly reply: Reply }
+      | { readonly error: PoolError }
+    ))
   | { readonly type: "start_agent"; readonly agentId: AgentId }
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }

@@ -2,6 +2,7 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
+import type { Held } from "./held-line.ts";
 import type { PoolOptions } from "./pool.ts";
 import type { SettledFacts } from "./record.ts";
 import type { Attempt, Settlement, TaskSpec } from "./task.ts";
@@ -126,6 +127,9 @@ export type VolatileEvent =
     }
   | { readonly type: "claim.closed"; readonly agentId: AgentId }
   | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
+  /** It waits for room in the queue, and for how long at most. */
+  | { readonly type: "submission.held"; readonly pool: PoolId; readonly held: Held; readonly untilMs: number }
+  | { readonly type: "submission.let_go"; readonly pool: PoolId; readonly holdId: number }
   | { readonly type: "pool.draining"; readonly pool: PoolId }
   | { readonly type: "namespace.draining"; readonly matching: boolean };
 
@@ -159,6 +163,8 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "claim.opened": false,
   "claim.closed": false,
   "run.named": false,
+  "submission.held": false,
+  "submission.let_go": false,
   "pool.draining": false,
   "namespace.draining": false,
 };

@@ -2,6 +2,7 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
+import type { DrainRate } from "../policies/drain-rate.ts";
 import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
@@ -17,6 +18,10 @@ export interface QueueOptions {
   readonly blockedLimit: number;
   /** Tasks that may wait for their `runAt`. */
   readonly delayedLimit: number;
+  /** What finds the queue full is refused at once, or held for `maxWaitMs` at most. */
+  readonly overflow: "reject" | "wait";
+  /** Milliseconds; 0 = not at all. */
+  readonly maxWaitMs: number;
 }
 
 export interface RetryOptions {
@@ -151,4 +156,6 @@ export interface Pool {
   readonly held: Set<TaskId>;
   /** They are looked at again at some instant. */
   heldIsDue: boolean;
+  /** How fast those who wait for an agent get one. */
+  readonly drain: DrainRate;
 }

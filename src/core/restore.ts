@@ -22,7 +22,7 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
     apply(state, { type: "pool.created", pool: options.id, options, atMs: createdAtMs }, nowMs);
   }
   for (const agent of stored.agents) apply(state, { type: "agent.added", agent }, nowMs);
-  for (const facts of stored.open) restoreTask(state, facts);
+  for (const facts of stored.open) restoreTask(state, facts, nowMs);
   for (const facts of stored.open) {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
     for (const id of facts.spec.dependencies) if (state.tasks.has(id)) waitFor(state, id, facts.spec.id);
@@ -31,7 +31,7 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   return state;
 }
 
-function restoreTask(state: NamespaceState, facts: OpenFacts): void {
+function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): void {
   const task: Task = {
     ...newTask(facts.num, facts.spec, facts.queuedAtMs),
     first: facts.first,
@@ -49,7 +49,7 @@ function restoreTask(state: NamespaceState, facts: OpenFacts): void {
   };
   state.lastNum = Math.max(state.lastNum, facts.num);
   if (facts.state.name === "leased") resume(state, task, facts.state.lease);
-  else enter(state, task, facts.state as Resting);
+  else enter(state, task, facts.state as Resting, nowMs);
 }
 
 /** Its backoff, or its wait for the retry budget, has not ended yet. */

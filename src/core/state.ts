@@ -2,6 +2,7 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import { Due } from "./due.ts";
+import type { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import type { Task } from "./task.ts";
@@ -18,6 +19,8 @@ export interface NamespaceState {
   readonly queues: Map<PoolId, PoolQueue>;
   /** Tasks that wait for a dependency, by the dependency. */
   readonly dependents: Map<TaskId, TaskId[]>;
+  /** Submissions that wait for room; pools without any are not there. */
+  readonly overflow: Map<PoolId, HeldLine>;
   readonly due: Due;
   /** Pools in which work may have become possible since the last match. */
   readonly dirty: Set<PoolId>;
@@ -41,6 +44,7 @@ export function emptyState(epoch: number): NamespaceState {
     keys: new Map(),
     queues: new Map(),
     dependents: new Map(),
+    overflow: new Map(),
     due: new Due(),
     dirty: new Set(),
     lastNum: 0,

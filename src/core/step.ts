@@ -1,6 +1,5 @@
 /** The one switch: what is due first, then commands, then one match. */
 import { PoolError } from "../base/errors.ts";
-import { submit } from "./admission.ts";
 import { isHeld, poolOf } from "./apply.ts";
 import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
@@ -8,6 +7,7 @@ import type { DueEntry } from "./due.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
 import { matchReady } from "./match.ts";
+import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts";
 import type { PoolOptions } from "./pool.ts";
 import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
@@ -34,6 +34,8 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
   switch (command.type) {
     case "submit":
       return submit(state, command, turn);
+    case "let_go":
+      return letGo(state, command.pool, command.holdId, turn);
     case "report":
       return report(state, command, turn);
     case "started":
@@ -80,6 +82,7 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       turn.record({ type: "tasks.forgotten", taskIds: command.taskIds });
       return DONE;
     case "drain":
+      refuseHeld(state, undefined, new PoolError("shutting_down", "the engine takes no more tasks"), turn);
       turn.record({ type: "namespace.draining", matching: command.matching });
       return DONE;
     case "halt":
@@ -101,11 +104,18 @@ export function dueFirst(state: NamespaceState, turn: Turn): void {
 
 /** Matches once, and answers the claims that were given work. */
 export function matchLast(state: NamespaceState, turn: Turn): void {
+  for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
   matchReady(state, turn);
+  // What was matched has left room to those who wait for it.
+  while ([...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) matchReady(state, turn);
   answerClaims(state, turn);
 }
 
 function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
+  if (entry.kind === "overflow") {
+    giveUpHeld(state, entry.pool, entry.holdId, turn);
+    return;
+  }
   if (entry.kind === "lease" || entry.kind === "timeout") {
     const lease = currentLease(state, entry);
     const task = state.tasks.get(entry.taskId);
@@ -175,6 +185,8 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return state.pools.get(entry.pool)?.heldIsDue === true;
     case "held":
       return state.agents.get(entry.agentId)?.runs.has(entry.fence) === true;
+    case "overflow":
+      return state.overflow.get(entry.pool)?.find(entry.holdId) !== undefined;
     case "claim":
       return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
     default:
@@ -286,6 +298,7 @@ function changePool(state: NamespaceState, options: PoolOptions, turn: Turn): Re
 
 function drainPool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Reply {
   if (!state.pools.has(id)) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  refuseHeld(state, id, new PoolError("not_running", `pool ${id} takes no more tasks`), turn);
   turn.record({ type: "pool.draining", pool: id });
   return DONE;
 }
@@ -294,6 +307,7 @@ function drainPool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Re
 function deletePool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Reply {
   const pool = state.pools.get(id);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  refuseHeld(state, id, new PoolError("not_running", `pool ${id} takes no more tasks`), turn);
   const left = openTasks(state).filter((task) => task.spec.pool === id);
   sweep(state, left, cancellation(turn.nowMs, "pool_deleted", `its pool ${id} was deleted`), turn);
   for (const agentId of [...pool.agentIds]) removeAgent(state, agentId, turn);

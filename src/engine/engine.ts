@@ -14,6 +14,7 @@ import type { EngineOptions } from "./engine-options.ts";
 import type { Frame } from "./frame.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
+import { HeldCalls } from "./held-calls.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
@@ -35,7 +36,7 @@ export interface LocalEngine extends Engine {
   /** As `createPool`; a pool that only the store remembers is taken up again. */
   openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
-  admit(pool: string, task: TaskInput): Promise<TaskId>;
+  admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
   settlement(id: TaskId): Promise<SettledRow>;
   /** The time of turns. */
@@ -130,8 +131,23 @@ class RunningEngine implements LocalEngine {
       log,
     });
     const reader = new Reader({ state, store, payloads, stored: () => loop.stored() });
+    const heldCalls = new HeldCalls();
     const handover = new Handover({ state, store, payloads });
-    const shared = { state, store, clock, turnClock, entropy, limits, loop, crew, reader, handover, payloads, waiters };
+    const shared = {
+      state,
+      store,
+      clock,
+      turnClock,
+      entropy,
+      limits,
+      loop,
+      crew,
+      reader,
+      handover,
+      payloads,
+      waiters,
+      heldCalls,
+    };
     this.#frame = { ...shared, functions, refusals: new Map(), log };
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
@@ -170,10 +186,15 @@ class RunningEngine implements LocalEngine {
   metrics = (pool: string) => this.#metrics.metrics(pool);
   analytics = (pool: string) => this.#metrics.analytics(pool);
 
-  submit = (pool: string, task: TaskInput) => this.#tasks.submit(pool, task);
-  admit = (pool: string, task: TaskInput) => this.#tasks.admit(pool, task);
-  submitBatch = (pool: string, tasks: readonly TaskInput[], options?: { partial?: boolean | undefined }) =>
-    this.#tasks.submitBatch(pool, tasks, options);
+  submit = (pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }) =>
+    this.#tasks.submit(pool, task, options);
+  admit = (pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }) =>
+    this.#tasks.admit(pool, task, options);
+  submitBatch = (
+    pool: string,
+    tasks: readonly TaskInput[],
+    options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
+  ) => this.#tasks.submitBatch(pool, tasks, options);
   task = (id: string) => this.#tasks.get(id);
   tasks = (filter: TaskFilter) => this.#tasks.list(filter);
   waitFor = (id: string, options: { waitMs: number; signal?: AbortSignal | undefined }) =>
@@ -252,10 +273,11 @@ class RunningEngine implements LocalEngine {
 
   /** Refuses whatever still waits, and lets go of the store. */
   async #end(reason: PoolError): Promise<void> {
-    const { loop, waiters, store } = this.#frame;
+    const { loop, waiters, heldCalls, store } = this.#frame;
     this.#ended = true;
     await loop.stop(reason);
     waiters.refuse(reason);
+    heldCalls.refuse(reason);
     await store.close();
   }
 

@@ -12,6 +12,7 @@ import type { Store } from "../stores/store.ts";
 import type { Crew } from "./crew.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { Handover } from "./handover.ts";
+import type { HeldCalls } from "./held-calls.ts";
 import type { Loop } from "./loop.ts";
 import type { Limits } from "./options.ts";
 import type { Payloads } from "./payloads.ts";
@@ -33,6 +34,7 @@ export interface Frame {
   readonly handover: Handover;
   readonly payloads: Payloads;
   readonly waiters: Waiters;
+  readonly heldCalls: HeldCalls;
   /** What function agents run, by `functionKey`. */
   readonly functions: Map<string, AgentFunction>;
   /** How often a full queue has refused somebody, since the start. */

@@ -213,7 +213,7 @@ class LocalPool implements Pool {
   async execute(task: string | TaskInput, options: ExecuteOptions = {}): Promise<unknown> {
     const { signal } = options;
     if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
-    const id = await this.#admit(task, this.#withDeadline(options));
+    const id = await this.#admit(task, this.#withDeadline(options), signal);
     const stop = this.#cancelOnAbort(signal, [id]);
     try {
       return await this.#result(id);
@@ -222,8 +222,9 @@ class LocalPool implements Pool {
     }
   }
 
-  #admit(task: string | TaskInput, options: Partial<TaskInput>): Promise<TaskId> {
-    return this.#engine.admit(this.id, { ...(typeof task === "string" ? { prompt: task } : task), ...options });
+  #admit(task: string | TaskInput, options: Partial<TaskInput>, signal?: AbortSignal): Promise<TaskId> {
+    const input = { ...(typeof task === "string" ? { prompt: task } : task), ...options };
+    return this.#engine.admit(this.id, input, { signal });
   }
 
   /** `timeoutMs` limits the whole call, so it becomes the task's deadline. */
@@ -246,7 +247,10 @@ class LocalPool implements Pool {
 
   async executeBatch(tasks: readonly (string | TaskInput)[], options: ExecuteOptions = {}): Promise<unknown[]> {
     const batch = new Batch(this.#engine.clock);
-    const admit = (index: number): Promise<TaskId> => this.#admit(tasks[index] as string | TaskInput, deadline);
+    const admit = (index: number): Promise<TaskId> => {
+      if (options.signal?.aborted) throw new PoolError("cancelled", "the call was cancelled");
+      return this.#admit(tasks[index] as string | TaskInput, deadline, options.signal);
+    };
     const deadline = this.#withDeadline(options);
     const indexes = [...tasks.keys()];
     const stop = this.#cancelOnAbort(options.signal, batch.ids);

@@ -11,6 +11,7 @@ import {
   type CommandOptions,
   type DaemonOptions,
   type PoolOptions,
+  type QueueOptions,
   type SizeOptions,
   STRATEGIES,
 } from "../core/pool.ts";
@@ -21,6 +22,8 @@ import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retr
 
 /** 30 days: nothing that is bounded by a duration may wait longer. */
 const LONGEST_MS = 30 * 24 * 3_600_000;
+/** 10 min: a submission that waits for room is kept in memory, and holds what was looked up for it. */
+const LONGEST_HOLD_MS = 600_000;
 /** Entries a list in a request may have. */
 const LONGEST_LIST = 10_000;
 
@@ -178,7 +181,8 @@ export const poolSchema = z.strictObject({
   queue: z
     .strictObject({
       limit: count(0, 10_000_000).optional(),
-      overflow: z.literal("reject").optional(),
+      overflow: z.enum(["reject", "wait"]).optional(),
+      maxWaitMs: z.int().min(0).max(LONGEST_HOLD_MS).optional(),
       blockedLimit: count(0, 10_000_000).optional(),
       delayedLimit: count(0, 10_000_000).optional(),
     })
@@ -222,6 +226,15 @@ const COMMAND_DEFAULTS: Omit<CommandOptions, "program"> = {
   stdin: "prompt",
   output: "text",
   exitCodes: { task: [65], throttle: [75] },
+};
+
+/** 10,000 of each: minutes of work for most pools, and a few megabytes. 5 s: what a caller waits without asking why. */
+const QUEUE_DEFAULTS: QueueOptions = {
+  limit: 10_000,
+  blockedLimit: 10_000,
+  delayedLimit: 10_000,
+  overflow: "reject",
+  maxWaitMs: 5_000,
 };
 
 /** 10 s: three missed checks make half a minute, the length of a lease. */
@@ -297,7 +310,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     strategy: parsed.strategy ?? "least_loaded",
     size,
     agents,
-    queue: { limit: 10_000, blockedLimit: 10_000, delayedLimit: 10_000, ...given(parsed.queue) },
+    queue: { ...QUEUE_DEFAULTS, ...given(parsed.queue) },
     ageing: parsed.ageing === false ? false : { stepMs: 600_000, ...given(parsed.ageing) },
     retry: {
       maxAttempts: parsed.retry?.maxAttempts ?? 3,

@@ -31,6 +31,9 @@ export class Performer {
       case "answer_claim":
         this.#workers.answer(effect.claimId, effect.attempts);
         break;
+      case "answer_held":
+        this.#frame.heldCalls.answer(effect.holdId, effect);
+        break;
       case "start_agent":
         void crew.start(effect.agentId);
         break;

@@ -2,7 +2,7 @@
 import { sleep } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
-import type { Known } from "../core/command.ts";
+import type { Command, Known, Reply } from "../core/command.ts";
 import { notFound } from "../core/settle.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { existingPool, type Frame } from "./frame.ts";
@@ -14,6 +14,11 @@ import type { Page, TaskView } from "./view.ts";
 /** Longest that one request waits for a settlement. Milliseconds. */
 export const WAIT_LIMIT_MS = 60_000;
 
+/** How long a caller waits for room in a full queue, where the pool lets it. */
+interface Patience {
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class TaskDesk {
   readonly #frame: Frame;
 
@@ -21,14 +26,14 @@ export class TaskDesk {
     this.#frame = frame;
   }
 
-  async submit(pool: string, input: TaskInput): Promise<Submitted> {
-    const [item] = await this.#submit([this.#submission(pool, input, "")], false);
+  async submit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<Submitted> {
+    const [item] = await this.#submit([this.#submission(pool, input, "")], { signal });
     if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
     return { task: await this.#frame.reader.task(item.taskId), created: item.created };
   }
 
-  async admit(pool: string, input: TaskInput): Promise<TaskId> {
-    const [item] = await this.#submit([this.#submission(pool, input, "", true)], false);
+  async admit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<TaskId> {
+    const [item] = await this.#submit([this.#submission(pool, input, "", true)], { signal });
     if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
     return item.taskId;
   }
@@ -36,7 +41,7 @@ export class TaskDesk {
   async submitBatch(
     pool: string,
     inputs: readonly TaskInput[],
-    { partial = false }: { partial?: boolean | undefined } = {},
+    { partial = false, signal }: Patience & { partial?: boolean | undefined } = {},
   ): Promise<({ task: TaskView } | { error: unknown })[]> {
     existingPool(this.#frame.state, pool);
     const parsed = inputs.map((input, index): Submission | { error: unknown } => {
@@ -48,7 +53,7 @@ export class TaskDesk {
       }
     });
     const good = parsed.filter((item): item is Submission => !("error" in item));
-    const admitted = good.length === 0 ? [] : await this.#submit(good, partial);
+    const admitted = good.length === 0 ? [] : await this.#submit(good, { partial, signal });
     let next = 0;
     const items = parsed.map((item) => ("error" in item ? item : (admitted[next++] ?? { error: undefined })));
     return Promise.all(
@@ -70,7 +75,7 @@ export class TaskDesk {
     return submissionOf(task, options, { nowMs, entropy: this.#frame.entropy });
   }
 
-  async #submit(submissions: readonly Submission[], partial: boolean) {
+  async #submit(submissions: readonly Submission[], { partial = false, signal }: Patience & { partial?: boolean }) {
     const specs = submissions.map(({ spec }) => spec);
     const ids = new Set<TaskId>();
     const keys: string[] = [];
@@ -85,7 +90,7 @@ export class TaskDesk {
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
     return this.#frame.loop.stubs.lookUp(unknown, keys, async (known) => {
       try {
-        const reply = await this.#frame.loop.ask({ type: "submit", specs, partial, known });
+        const reply = await this.#ask({ type: "submit", specs, partial, known }, signal);
         if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
         for (const item of reply.items) if ("error" in item) this.#countRefusal(specs[0]?.pool, item.error);
         return reply.items;
@@ -94,6 +99,27 @@ export class TaskDesk {
         throw error;
       }
     });
+  }
+
+  /** Waits for room where the pool lets submissions wait. */
+  async #ask(command: Extract<Command, { type: "submit" }>, signal: AbortSignal | undefined): Promise<Reply> {
+    const { loop, heldCalls, state } = this.#frame;
+    const pool = command.specs[0]?.pool;
+    if (pool === undefined || state.pools.get(pool)?.options.queue.overflow !== "wait") return loop.ask(command);
+    const { holdId, answer, close } = heldCalls.open();
+    try {
+      const reply = await loop.ask({ ...command, hold: holdId });
+      if (reply.type !== "held") return reply;
+      const told = await orAborted(answer, signal);
+      if (told === undefined) {
+        loop.tell({ type: "let_go", pool, holdId });
+        throw new PoolError("cancelled", "the caller did not wait for room in the queue");
+      }
+      if ("error" in told) throw told.error;
+      return told.reply;
+    } finally {
+      close();
+    }
   }
 
   #countRefusal(pool: PoolId | undefined, error: unknown): void {
@@ -165,4 +191,15 @@ export class TaskDesk {
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
     return this.#frame.loop.stubs.lookUp(this.#frame.state.tasks.has(id) ? [] : [id], [], use);
   }
+}
+
+/** Undefined when the signal comes first. */
+function orAborted<T>(awaited: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  if (signal === undefined) return awaited;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(undefined);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    awaited.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }

@@ -107,12 +107,13 @@ export interface Engine {
   /** The last 24 h. */
   analytics(pool: string): Promise<AnalyticsView>;
 
-  submit(pool: string, task: TaskInput): Promise<Submitted>;
+  /** `signal` ends the wait for room in a full queue, if the pool lets submissions wait. */
+  submit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<Submitted>;
   /** All or nothing; with `partial` each a task or its error, in order. */
   submitBatch(
     pool: string,
     tasks: readonly TaskInput[],
-    options?: { partial?: boolean | undefined },
+    options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
   ): Promise<({ task: TaskView } | { error: unknown })[]>;
   /** The task as it is, committed. */
   task(id: string): Promise<TaskView>;

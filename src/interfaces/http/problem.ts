@@ -46,6 +46,8 @@ export function headersOf(problem: Problem): Record<string, string> {
 }
 
 function statusOf(error: PoolError): ContentfulStatusCode {
+  // A batch that could never fit is no matter of bytes.
+  if (error.code === "too_large" && error.details.limit !== undefined) return 422;
   return STATUS[error.code] ?? 500;
 }
 

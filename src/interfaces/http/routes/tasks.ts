@@ -30,7 +30,9 @@ function addSubmitRoutes(app: App, { engine, closing }: Doors): void {
     const { waitMs } = readQuery(c, waitQuery);
     const body = await readBody(c);
     // The engine checks it with the schema that every door shares.
-    const { task, created } = await engine.submit(c.req.param("pool"), body as TaskInput);
+    const { task, created } = await waiting(c, closing, (signal) =>
+      engine.submit(c.req.param("pool"), body as TaskInput, { signal }),
+    );
     const shown =
       waitMs === 0 || isFinal(task)
         ? task
@@ -41,7 +43,9 @@ function addSubmitRoutes(app: App, { engine, closing }: Doors): void {
 
   app.post("/v1/pools/:pool/tasks/batch", noQuery, async (c) => {
     const { tasks, partial } = parseWith(batchBody, await readBody(c, { limitBytes: BATCH_LIMIT_BYTES }));
-    const results = await engine.submitBatch(c.req.param("pool"), tasks as TaskInput[], { partial });
+    const results = await waiting(c, closing, (signal) =>
+      engine.submitBatch(c.req.param("pool"), tasks as TaskInput[], { partial, signal }),
+    );
     const items = results.map((result) => ("task" in result ? result.task : { error: problemOf(result.error) }));
     return c.json({ items }, 201);
   });
