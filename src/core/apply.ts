@@ -17,6 +17,7 @@ import { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import type { SettledFacts } from "./record.ts";
+import { againstAgent } from "./standing.ts";
 import type { NamespaceState } from "./state.ts";
 import { ATTEMPTS_KEPT, type Attempt, LIFECYCLE, type Task, type TaskSpec, type TaskState } from "./task.ts";
 
@@ -344,17 +345,9 @@ function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void
 }
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
-  const free = canTakeWork(agent, nowMs);
+  const free = againstAgent(agent, nowMs) === undefined;
   queueOf(state, agent.identity.pool).refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
-}
-
-/** Hard conditions on the agent alone. */
-function canTakeWork(agent: Agent, nowMs: number): boolean {
-  if (agent.lifecycle !== "ready" || agent.health === "unhealthy") return false;
-  if (agent.cooldownUntilMs > nowMs || agent.runs.size >= agent.identity.concurrency) return false;
-  if (agent.identity.kind !== "remote") return true;
-  return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max;
 }
 
 // --- tasks ---

@@ -52,6 +52,11 @@ export class Lane {
     return this.#size;
   }
 
+  /** Agents that do not get these tasks: those that failed them, until nobody else could serve after a backoff. */
+  get excludedNow(): ReadonlySet<AgentId> | undefined {
+    return this.again && !this.couldOthers ? undefined : this.excluded;
+  }
+
   push(task: Task): void {
     task.lane = this;
     this.#size += 1;

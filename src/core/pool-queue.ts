@@ -6,7 +6,8 @@ import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import { Lane, precedes } from "./lane.ts";
-import { classKey, mayServe, type Profile, profileKey, type ServiceClass } from "./service-class.ts";
+import { classKey, type Profile, profileKey, type ServiceClass } from "./service-class.ts";
+import { againstKind, againstPair } from "./standing.ts";
 import { PRIORITIES, type Priority, type Task } from "./task.ts";
 
 /** What a balancer sees of an agent, and where it stands among the free. */
@@ -75,7 +76,7 @@ interface ClassEntry extends ServiceClass {
 export type Ageing = { readonly stepMs: number } | false;
 
 /** Order between priorities: critical first, then by age with a step per rank; strict without ageing. */
-function goesFirst(a: Task, b: Task, ageing: Ageing): boolean {
+export function goesFirst(a: Task, b: Task, ageing: Ageing): boolean {
   const [rankA, rankB] = [a.spec.priority, b.spec.priority];
   if (rankA === rankB) return precedes(a, b);
   if (ageing === false || rankA === 1 || rankB === 1) return rankA < rankB;
@@ -137,17 +138,12 @@ export class PoolQueue {
   /** Those who are free and may serve the lane's head. */
   candidates(lane: Lane, head: Task): Seat[] {
     const found: Seat[] = [];
+    const taskId = head.spec.id;
     for (const group of this.#classOf(lane.serviceClass).groups) {
-      for (const seat of group.free) if (this.#mayTake(seat, lane, head)) found.push(seat);
+      for (const seat of group.free)
+        if (againstPair(seat.agent, taskId, lane.excludedNow) === undefined) found.push(seat);
     }
     return found;
-  }
-
-  #mayTake({ agent }: Seat, lane: Lane, head: Task): boolean {
-    if (lane.excluded?.has(agent.identity.id) && !(lane.again && !lane.couldOthers)) return false;
-    // An agent gets no task while it may still be running an older attempt of it.
-    for (const run of agent.runs.values()) if (run.taskId === head.spec.id) return false;
-    return true;
   }
 
   /** Passes the lane over until `restore`. */
@@ -165,35 +161,8 @@ export class PoolQueue {
     return this.#excluding;
   }
 
-  /** Instant since which the one that has waited longest for an agent waits. Looks at each lane's front only. */
-  oldestAtMs(): number | undefined {
-    let oldestMs: number | undefined;
-    for (const lane of this.#lanes()) {
-      const atMs = lane.oldestAtMs();
-      if (atMs !== undefined && (oldestMs === undefined || atMs < oldestMs)) oldestMs = atMs;
-    }
-    return oldestMs;
-  }
-
-  /**
-   * How many tasks would go before this one, which stands here, if agents for all were free.
-   *
-   * @returns at most `limit`; then there may be more
-   */
-  ahead(task: Task, ageing: Ageing, limit: number): number {
-    let count = 0;
-    for (const lane of this.#lanes()) {
-      const head = lane.head();
-      if (head === undefined || !goesFirst(head, task, ageing)) continue;
-      for (const _ of lane.where((other) => goesFirst(other, task, ageing))) {
-        count += 1;
-        if (count >= limit) return count;
-      }
-    }
-    return count;
-  }
-
-  *#lanes(): Iterable<Lane> {
+  /** Lanes in which somebody waits, in no order. */
+  *lanes(): Iterable<Lane> {
     for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
   }
 
@@ -233,7 +202,8 @@ export class PoolQueue {
     let entry = this.#classes.get(key);
     if (entry === undefined) {
       entry = { key, type, requires, groups: new Set(), lanes: new Map() };
-      for (const group of this.#groups.values()) if (mayServe(group.profile, entry)) entry.groups.add(group);
+      for (const group of this.#groups.values())
+        if (againstKind(group.profile, entry) === undefined) entry.groups.add(group);
       this.#classes.set(key, entry);
     }
     return entry;
@@ -294,7 +264,11 @@ export class PoolQueue {
 
   /** Seats whose profile fits, free or not. */
   *seatsFor(task: { readonly type: string; readonly requires: readonly string[] }): Iterable<Seat> {
-    for (const group of this.#groups.values()) if (mayServe(group.profile, task)) yield* group.members;
+    for (const group of this.#groups.values()) if (againstKind(group.profile, task) === undefined) yield* group.members;
+  }
+
+  profileOf(id: AgentId): Profile | undefined {
+    return this.#seats.get(id)?.group.profile;
   }
 
   groups(): Iterable<Group> {
@@ -344,7 +318,7 @@ export class PoolQueue {
     group = { profile, members: new Set(), free: [], heads };
     this.#groups.set(key, group);
     for (const entry of this.#classes.values()) {
-      if (!mayServe(profile, entry)) continue;
+      if (againstKind(profile, entry) !== undefined) continue;
       entry.groups.add(group);
       for (const lane of entry.lanes.values()) {
         const head = lane.head();

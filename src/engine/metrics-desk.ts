@@ -1,5 +1,6 @@
 /** What has been counted, and what can be seen right now, as metrics and analytics of a pool. */
 import type { Agent } from "../core/agent.ts";
+import { oldestAtMs } from "../core/place.ts";
 import { analyse, perHour } from "../policies/analytics.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import type { Metrics } from "./metrics.ts";
@@ -31,7 +32,8 @@ export class MetricsDesk {
     const { byPriority, byType, assignment, duration, activity } = this.#metrics.of(pool.id);
     const nowMs = turnClock.now();
     const agents = agentsInOrder(state, pool);
-    const oldestAtMs = state.queues.get(pool.id)?.oldestAtMs() ?? nowMs;
+    const queue = state.queues.get(pool.id);
+    const oldestMs = (queue === undefined ? undefined : oldestAtMs(queue)) ?? nowMs;
     const lastHour = activity.sums(nowMs, HOUR_MS);
     return {
       agents: agents.length,
@@ -43,7 +45,7 @@ export class MetricsDesk {
       delayed: counts.delayed,
       gated: 0,
       running: counts.running,
-      oldestWaitMs: Math.max(0, nowMs - oldestAtMs),
+      oldestWaitMs: Math.max(0, nowMs - oldestMs),
       meanAssignmentLatencyMs: assignment.mean(),
       p99AssignmentLatencyMs: assignment.quantile(0.99),
       meanTaskDurationMs: duration.mean(),
