@@ -126,6 +126,7 @@ const ROUTES = [
   "GET /livez",
   "GET /readyz",
   "GET /health/pool",
+  "POST /pool/reset-circuit-breakers",
   "GET /v1/pools",
   "POST /v1/pools",
   "GET /v1/pools/:pool",
@@ -306,6 +307,11 @@ describe("health", () => {
     expectProblem(await get("/health/pool?pool=nobody"), 404, "not_found");
     expectProblem(await get("/health/pool?pools=x"), 422, "invalid", { path: "pools" });
   });
+});
+
+test("S2-14 S2-23 POST /pool/reset-circuit-breakers tells how many were open", async () => {
+  expect(await post("/pool/reset-circuit-breakers")).toMatchObject({ status: 200, body: { success: true, count: 0 } });
+  expectProblem(await post("/pool/reset-circuit-breakers?pool=nobody"), 404, "not_found");
 });
 
 describe("pools", () => {

@@ -1,6 +1,8 @@
 /** An agent: who works. Identity is durable, everything else starts anew with the engine. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
+import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
+import type { Outcomes } from "../policies/health.ts";
 
 export type AgentKind = "function" | "daemon" | "command" | "remote";
 
@@ -62,6 +64,8 @@ export interface Run {
   readonly orphaned: boolean;
   /** A heartbeat has named it. */
   readonly named: boolean;
+  /** Of the agent's breaker. */
+  readonly permit: Permit;
 }
 
 export interface LastExit {
@@ -129,4 +133,10 @@ export interface Agent {
   probes: { good: number; bad: number };
   lastExit: LastExit | undefined;
   stats: AgentStats;
+  /** Starts anew with the engine. */
+  breaker: Breaker;
+  /** What passive health looks back on. */
+  outcomes: Outcomes;
+  /** When it may be tried again although its outcomes speak against it. */
+  trialAtMs: number;
 }

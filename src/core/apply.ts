@@ -1,8 +1,10 @@
 /** The one writer: every change of the state is an event that goes through here. Decides nothing. */
 import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { NEW_BREAKER } from "../policies/breaker/breaker.ts";
 import { DrainRate } from "../policies/drain-rate.ts";
 import { RetryBudget } from "../policies/retry-budget.ts";
+import { admitsWork } from "./admits.ts";
 import {
   AGENT_LIFECYCLE,
   type Agent,
@@ -62,6 +64,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "agent.health": {
       const agent = agentOf(state, event.agentId);
       hear(agent, event);
+      if (event.source === "passive") forgetInTime(state, agent);
       rosterChanged(state, agent, nowMs);
       break;
     }
@@ -73,9 +76,25 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       rosterChanged(state, agent, nowMs);
       break;
     }
-    case "agent.rested":
+    case "agent.refreshed":
       rosterChanged(state, agentOf(state, event.agentId), nowMs);
       break;
+    case "agent.breaker":
+      setBreaker(state, event, nowMs);
+      break;
+    case "agent.outcomes": {
+      const agent = agentOf(state, event.agentId);
+      agent.outcomes = event.outcomes;
+      forgetInTime(state, agent);
+      break;
+    }
+    case "agent.trial": {
+      const agent = agentOf(state, event.agentId);
+      agent.trialAtMs = event.untilMs;
+      state.due.add({ kind: "recheck", atMs: event.untilMs, agentId: event.agentId });
+      refresh(state, agent, nowMs);
+      break;
+    }
     case "agent.seen":
       agentOf(state, event.agentId).lastSeenAtMs = event.atMs;
       break;
@@ -265,6 +284,9 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     probes: { good: 0, bad: 0 },
     lastExit: undefined,
     stats: NO_STATS,
+    breaker: NEW_BREAKER,
+    outcomes: [],
+    trialAtMs: 0,
   };
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seat(agent);
@@ -328,6 +350,30 @@ function hear(
   judge(agent, findings);
 }
 
+/** What waits for time only is looked at again when it has passed. */
+function setBreaker(state: NamespaceState, event: Extract<Event, { type: "agent.breaker" }>, nowMs: number): void {
+  const { agentId, breaker, run } = event;
+  const agent = agentOf(state, agentId);
+  agent.breaker = breaker;
+  const held = run === undefined ? undefined : agent.runs.get(run.fence);
+  if (run !== undefined && held !== undefined) agent.runs.set(run.fence, { ...held, permit: run.permit });
+  if (breaker.name === "open") state.due.add({ kind: "recheck", atMs: breaker.untilMs, agentId });
+  if (breaker.name === "half_open") {
+    for (const { expiresAtMs } of breaker.leases.slice(-1)) {
+      state.due.add({ kind: "recheck", atMs: expiresAtMs, agentId });
+    }
+  }
+  rosterChanged(state, agent, nowMs);
+}
+
+/** Only outcomes that speak against an agent need be forgotten in time. */
+function forgetInTime(state: NamespaceState, agent: Agent): void {
+  const { health } = poolOf(state, agent.identity.pool).options;
+  const [oldest] = agent.outcomes;
+  if (health === false || oldest === undefined || !agent.findings.has("passive")) return;
+  state.due.add({ kind: "recheck", atMs: oldest.atMs + health.maxAgeMs + 1, agentId: agent.identity.id });
+}
+
 /** The worst word counts. */
 function judge(agent: Agent, findings: Agent["findings"]): void {
   const all = [...findings.values()];
@@ -346,8 +392,17 @@ function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
   const free = againstAgent(agent, nowMs) === undefined;
+  const free = canTakeWork(poolOf(state, agent.identity.pool), agent, nowMs);
   queueOf(state, agent.identity.pool).refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
+}
+
+/** Hard conditions on the agent alone. */
+function canTakeWork(pool: Pool, agent: Agent, nowMs: number): boolean {
+  if (agent.lifecycle !== "ready" || !admitsWork(pool, agent, nowMs)) return false;
+  if (agent.cooldownUntilMs > nowMs || agent.runs.size >= agent.identity.concurrency) return false;
+  if (agent.identity.kind !== "remote") return true;
+  return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max;
 }
 
 // --- tasks ---
@@ -503,7 +558,13 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
   move(state, task, { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs } }, nowMs);
   const agent = state.agents.get(agentId);
   if (agent === undefined) return;
-  agent.runs.set(fence, { taskId: event.taskId, fence, orphaned: false, named: false });
+  agent.runs.set(fence, {
+    taskId: event.taskId,
+    fence,
+    orphaned: false,
+    named: false,
+    permit: { generation: agent.breaker.generation, number: 0 },
+  });
   agent.stats = { ...agent.stats, lastActivityAtMs: atMs };
   if (agent.claim !== undefined) agent.claim = { ...agent.claim, leased: [...agent.claim.leased, fence] };
   poolOf(state, agent.identity.pool).lastOrdinal = agent.identity.ordinal;

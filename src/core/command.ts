@@ -77,6 +77,8 @@ export type Command =
       readonly agentId: AgentId;
       readonly attempts: readonly { readonly taskId: TaskId; readonly fence: number }[];
     }
+  /** Lets open breakers try at once; of one pool, or of all. */
+  | { readonly type: "reset_breakers"; readonly pool: PoolId | undefined }
   /** After a start: what ran in the engine that died is lost, what runs elsewhere gets a full lease. */
   | { readonly type: "recover" }
   /** The engine itself was late: nobody's lease may end because of that. */
@@ -102,6 +104,7 @@ export type Reply =
     }
   | { readonly type: "agent"; readonly agentId: AgentId }
   | { readonly type: "cancelled"; readonly count: number }
+  | { readonly type: "count"; readonly count: number }
   | {
       readonly type: "heartbeat";
       readonly stop: readonly TaskId[];

@@ -18,6 +18,7 @@ export type DueEntry =
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "budget"; readonly atMs: number; readonly pool: PoolId }
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "recheck"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }

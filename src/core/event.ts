@@ -1,6 +1,8 @@
 /** Everything that may have happened. Durable events are stored; volatile ones change memory only. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
+import type { Breaker, Permit, Transition } from "../policies/breaker/breaker.ts";
+import type { Outcomes } from "../policies/health.ts";
 import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
 import type { Held } from "./held-line.ts";
 import type { PoolOptions } from "./pool.ts";
@@ -116,7 +118,20 @@ export type VolatileEvent =
       readonly untilMs: number;
       readonly cooldownMs: number;
     }
-  | { readonly type: "agent.rested"; readonly agentId: AgentId }
+  /** Time has passed for it: a rest, an open breaker or a trial may be over. */
+  | { readonly type: "agent.refreshed"; readonly agentId: AgentId }
+  | {
+      readonly type: "agent.breaker";
+      readonly agentId: AgentId;
+      readonly breaker: Breaker;
+      /** The change of its state, if there was one. */
+      readonly transition: Transition | undefined;
+      /** The run that took a permit. */
+      readonly run?: { readonly fence: number; readonly permit: Permit } | undefined;
+    }
+  | { readonly type: "agent.outcomes"; readonly agentId: AgentId; readonly outcomes: Outcomes }
+  /** An agent that is unhealthy by its outcomes alone is being tried; not again before `untilMs`. */
+  | { readonly type: "agent.trial"; readonly agentId: AgentId; readonly untilMs: number }
   | { readonly type: "agent.seen"; readonly agentId: AgentId; readonly atMs: number }
   | { readonly type: "agent.probed"; readonly agentId: AgentId; readonly good: number; readonly bad: number }
   | {
@@ -157,7 +172,10 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "agent.lifecycle": false,
   "agent.health": false,
   "agent.rests": false,
-  "agent.rested": false,
+  "agent.refreshed": false,
+  "agent.breaker": false,
+  "agent.outcomes": false,
+  "agent.trial": false,
   "agent.seen": false,
   "agent.probed": false,
   "claim.opened": false,

@@ -9,6 +9,7 @@ import { endAttempt } from "./settle.ts";
 import { type NamespaceState, nextFence } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
+import { takePermit } from "./work-record.ts";
 
 /** Gives the task to the agent, which must be free and may. */
 export function grant(state: NamespaceState, task: Task, agent: Agent, turn: Turn): void {
@@ -21,6 +22,7 @@ export function grant(state: NamespaceState, task: Task, agent: Agent, turn: Tur
     expiresAtMs: turn.nowMs + poolOf(state, pool).options.lease.ttlMs,
   };
   turn.record({ type: "task.leased", ...leased, atMs: turn.nowMs });
+  takePermit(state, agent, leased.fence, turn);
   // A remote agent learns of it by the answer to its claim.
   if (kind !== "remote") turn.request({ type: "run", attempt: leased });
 }

@@ -2,7 +2,9 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
+import type { BreakerOptions } from "../policies/breaker/options.ts";
 import type { DrainRate } from "../policies/drain-rate.ts";
+import type { HealthOptions } from "../policies/health.ts";
 import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
@@ -133,6 +135,10 @@ export interface PoolOptions {
   readonly abandonMs: number;
   readonly restart: RestartOptions;
   readonly probe: ProbeOptions;
+  /** Per agent; works the same for a pool of one. */
+  readonly breaker: BreakerOptions | false;
+  /** By the outcomes of an agent's attempts; false = outcomes say nothing about its health. */
+  readonly health: HealthOptions | false;
 }
 
 /** What the core holds of a pool. Written by `apply` only. */

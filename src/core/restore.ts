@@ -68,7 +68,13 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
   const pool = poolOf(state, task.spec.pool);
   pool.counts.leased += 1;
   const agent = state.agents.get(lease.agentId);
-  agent?.runs.set(lease.fence, { taskId: id, fence: lease.fence, orphaned: false, named: false });
+  agent?.runs.set(lease.fence, {
+    taskId: id,
+    fence: lease.fence,
+    orphaned: false,
+    named: false,
+    permit: { generation: 0, number: 0 },
+  });
   state.due.add({ kind: "lease", atMs: lease.expiresAtMs, taskId: id, fence: lease.fence });
   const timeoutMs = task.spec.timeoutMs ?? pool.options.timeoutMs;
   if (lease.startedAtMs === undefined || timeoutMs === undefined) return;

@@ -1,5 +1,6 @@
 /** Who could serve a task, now or soon: the question behind every retry. */
 import type { AgentId } from "../base/ids.ts";
+import { stateOf } from "../policies/breaker/breaker.ts";
 import type { Agent, Lifecycle } from "./agent.ts";
 import { queueOf } from "./apply.ts";
 import type { NamespaceState } from "./state.ts";
@@ -19,11 +20,17 @@ export function anotherCouldServe(
   nowMs: number,
 ): boolean {
   for (const { agent } of queueOf(state, task.spec.pool).seatsFor(task.spec)) {
-    if (!failed.agentIds.includes(agent.identity.id) && couldServe(agent, nowMs + failed.patienceMs)) return true;
+    if (
+      !failed.agentIds.includes(agent.identity.id) &&
+      couldServe(agent, { nowMs, untilMs: nowMs + failed.patienceMs })
+    )
+      return true;
   }
   return false;
 }
 
-export function couldServe(agent: Agent, untilMs: number): boolean {
-  return SERVING.includes(agent.lifecycle) && agent.health !== "unhealthy" && agent.cooldownUntilMs <= untilMs;
+/** Serves now or soon: not unhealthy, its breaker not open, not resting for longer. */
+export function couldServe(agent: Agent, { nowMs, untilMs }: { nowMs: number; untilMs: number }): boolean {
+  if (!SERVING.includes(agent.lifecycle) || agent.health === "unhealthy") return false;
+  return agent.cooldownUntilMs <= untilMs && stateOf(agent.breaker, nowMs) !== "open";
 }

@@ -11,6 +11,7 @@ import { anotherCouldServe } from "./roster.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Attempt, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";
+import { learn } from "./work-record.ts";
 
 /** An agent, or what watches it, tells how an attempt ended. A report with an old fence is refused, whatever it says. */
 export function report(state: NamespaceState, command: Extract<Command, { type: "report" }>, turn: Turn): Reply {
@@ -93,6 +94,7 @@ export function endAttempt(
     budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
   });
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
+  learn(state, task, { attempt, outcome }, turn);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);
   const { charged, exclude } = verdict;
   if (verdict.name === "wait") {
@@ -243,7 +245,9 @@ export function stopAndFinish(
   }
   const { lease } = task.state;
   const error = settlement.error ?? { code: "cancelled", message: "cancelled" };
-  const attempt = endedAttempt(state, lease, { name: "cancelled", error }, turn.nowMs);
+  const outcome: Outcome = { name: "cancelled", error };
+  const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
+  learn(state, task, { attempt, outcome }, turn);
   finish(state, task, settlement, turn, { ended: { attempt, held: true, charged: false, exclude: false }, swept });
   turn.request({ type: "stop", agentId: lease.agentId, taskId: task.spec.id, fence: lease.fence });
 }

@@ -25,6 +25,7 @@ import {
 } from "./supervise.ts";
 import type { Settlement, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
+import { recheck, resetBreakers } from "./work-record.ts";
 
 /**
  * Carries out one command. Throws `PoolError` when it is refused; then nothing durable has been recorded for it.
@@ -74,6 +75,8 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return vouch(state, command, turn);
     case "agent_probed":
       return probed(state, command, turn);
+    case "reset_breakers":
+      return resetBreakers(state, command, turn);
     case "recover":
       return recover(state, turn);
     case "extend_leases":
@@ -151,7 +154,10 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
       }
       break;
     case "rested":
-      if (agent.cooldownUntilMs <= turn.nowMs) turn.record({ type: "agent.rested", agentId: entry.agentId });
+      if (agent.cooldownUntilMs <= turn.nowMs) turn.record({ type: "agent.refreshed", agentId: entry.agentId });
+      break;
+    case "recheck":
+      recheck(state, agent, turn);
       break;
     case "retry_agent":
       if (agent.retryAtMs !== undefined && agent.retryAtMs <= turn.nowMs) startAgain(state, agent, turn);

@@ -3,7 +3,7 @@ import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import { below } from "../base/random.ts";
-import { afterDeath, RESTART_DEFAULTS, type RestartOptions } from "../policies/restart.ts";
+import { afterDeath, type RestartOptions } from "../policies/restart.ts";
 import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS, poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
@@ -12,6 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Turn } from "./turn.ts";
+import { beginAnew, probeBreaker } from "./work-record.ts";
 
 export function addAgent(state: NamespaceState, { agent }: Extract<Command, { type: "add_agent" }>, turn: Turn): Reply {
   const pool = existing(state, agent.pool);
@@ -115,6 +116,7 @@ export function becomeReady(state: NamespaceState, agentId: AgentId, turn: Turn)
   if (agent === undefined) return DONE;
   const comesUp = agent.lifecycle === "starting" || agent.lifecycle === "restarting";
   const isBack = agent.lifecycle === "crashed" && agent.identity.kind === "remote";
+  if (agent.lifecycle === "restarting") beginAnew(agent, turn);
   if (comesUp || isBack) turn.record({ type: "agent.lifecycle", agentId, lifecycle: "ready", atMs: turn.nowMs });
   return DONE;
 }
@@ -153,7 +155,10 @@ function death({ code, signal, reason }: Extract<Command, { type: "agent_exited"
 }
 
 function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
-  return templateOf(poolOf(state, agent.identity.pool), agent.identity)?.restart ?? RESTART_DEFAULTS;
+  return (
+    templateOf(poolOf(state, agent.identity.pool), agent.identity)?.restart ??
+    poolOf(state, agent.identity.pool).options.restart
+  );
 }
 
 /** The entry of the pool's `agents` that an agent was made from. */
@@ -219,7 +224,10 @@ export function probed(state: NamespaceState, command: Extract<Command, { type: 
   const good = command.good ? agent.probes.good + 1 : 0;
   const bad = command.good ? 0 : agent.probes.bad + 1;
   turn.record({ type: "agent.probed", agentId, good, bad });
-  const { fall, rise } = templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ?? { fall: 3, rise: 2 };
+  if (command.good) probeBreaker(state, agent, turn);
+  const { fall, rise } =
+    templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ??
+    poolOf(state, agent.identity.pool).options.probe;
   if (bad === fall) {
     const reason = `${fall} probes in a row failed`;
     turn.record({ type: "agent.health", agentId, source: "probe", health: "unhealthy", reason });

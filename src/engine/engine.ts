@@ -2,7 +2,7 @@
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
-import type { PoolId, TaskId } from "../base/ids.ts";
+import { asPoolId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import { createSystemRandom, type Entropy, systemEntropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
@@ -11,7 +11,7 @@ import type { NamespaceState } from "../core/state.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { Crew } from "./crew.ts";
 import type { EngineOptions } from "./engine-options.ts";
-import type { Frame } from "./frame.ts";
+import { existingPool, type Frame } from "./frame.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
 import { HeldCalls } from "./held-calls.ts";
@@ -218,6 +218,13 @@ class RunningEngine implements LocalEngine {
     this.#workers.complete(id, fence, result, usage);
   fail = (id: string, fence: number, error: FailInput) => this.#workers.fail(id, fence, error);
   release = (id: string, fence: number) => this.#workers.release(id, fence);
+
+  async resetBreakers(pool?: string): Promise<number> {
+    if (pool !== undefined) existingPool(this.#frame.state, pool);
+    const id = pool === undefined ? undefined : asPoolId(pool);
+    const reply = await this.#frame.loop.ask({ type: "reset_breakers", pool: id });
+    return reply.type === "count" ? reply.count : 0;
+  }
 
   health(): EngineHealth {
     if (this.#ended) throw new PoolError("shutting_down", "the engine is closed");

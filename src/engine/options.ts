@@ -17,6 +17,8 @@ import {
 } from "../core/pool.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../core/task.ts";
 import { BACKOFF_DEFAULTS } from "../policies/backoff.ts";
+import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
+import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
 import { RESTART_DEFAULTS } from "../policies/restart.ts";
 import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retry-budget.ts";
 
@@ -121,6 +123,31 @@ const probeSchema = z.strictObject({
   rise: count(1, 1_000).optional(),
 });
 
+const breakerSchema = z.strictObject({
+  consecutive: count(1, 1_000_000).optional(),
+  ratio: z.union([z.null(), z.number().gt(0).max(1)]).optional(),
+  window: count(1, 10_000).optional(),
+  minimum: count(1, 10_000).optional(),
+  maxAgeMs: duration(1).optional(),
+  openMs: duration(0).optional(),
+  factor: z.number().min(1).max(100).optional(),
+  capMs: duration(0).optional(),
+  jitter: jitter.optional(),
+  permits: count(1, 1_000).optional(),
+  permitMs: duration(1).optional(),
+  successes: count(1, 1_000).optional(),
+  probeHalfOpens: z.boolean().optional(),
+});
+
+const healthSchema = z.strictObject({
+  window: count(1, 10_000).optional(),
+  minimum: count(1, 10_000).optional(),
+  maxAgeMs: duration(1).optional(),
+  degraded: share.optional(),
+  unhealthy: share.optional(),
+  consecutive: count(1, 1_000_000).optional(),
+});
+
 const daemonSchema = z.strictObject({
   program: text(4_096).min(1),
   args: z.array(text(65_536)).max(1_000).optional(),
@@ -204,6 +231,8 @@ export const poolSchema = z.strictObject({
   restart: restartSchema.optional(),
   probe: probeSchema.optional(),
   daemon: daemonSchema.optional(),
+  breaker: z.union([z.literal(false), breakerSchema]).optional(),
+  health: z.union([z.literal(false), healthSchema]).optional(),
 });
 
 export type PoolOptionsInput = z.input<typeof poolSchema>;
@@ -325,6 +354,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     abandonMs: parsed.abandonMs ?? 60_000,
     restart,
     probe,
+    breaker: parsed.breaker === false ? false : resolveBreaker(parsed.breaker),
+    health: parsed.health === false ? false : resolveHealth(parsed.health),
   };
 
   function resolveAgent(
@@ -355,6 +386,25 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
 /** A pool has none unless it is asked for. */
 function resolveBudget(budget: z.output<typeof retryBudgetSchema> | false | undefined): RetryBudgetOptions | false {
   return budget === undefined || budget === false ? false : { ...RETRY_BUDGET_DEFAULTS, ...given(budget) };
+}
+
+function resolveBreaker(input: Exclude<PoolOptionsInput["breaker"], false>): BreakerOptions {
+  const options = { ...BREAKER_DEFAULTS, ...given(input) };
+  check(options.minimum <= options.window, "breaker.minimum", `expected at most breaker.window (${options.window})`);
+  return options;
+}
+
+function resolveHealth(input: Exclude<PoolOptionsInput["health"], false>): HealthOptions {
+  const options = { ...HEALTH_DEFAULTS, ...given(input) };
+  check(options.minimum <= options.window, "health.minimum", `expected at most health.window (${options.window})`);
+  check(
+    options.degraded <= options.unhealthy,
+    "health.degraded",
+    `expected at most health.unhealthy (${options.unhealthy})`,
+  );
+  const { consecutive, window } = options;
+  check(consecutive === undefined || consecutive <= window, "health.consecutive", `expected at most ${window}`);
+  return options;
 }
 
 function resolveDaemon(daemon: PoolOptionsInput["daemon"], path: string): DaemonOptions {

@@ -184,6 +184,7 @@ export function agentView(
     metadata: identity.metadata ?? {},
     lifecycle: agent.lifecycle,
     health: agent.health,
+    breaker: breakerView(agent),
     activity: agent.runs.size > 0 ? "busy" : "idle",
     cooldownUntil: agent.cooldownUntilMs > 0 ? iso(agent.cooldownUntilMs) : undefined,
     lease,
@@ -214,6 +215,11 @@ export function agentView(
     port: process.port,
     pid: process.pid,
   });
+}
+
+function breakerView({ breaker }: Agent): AgentView["breaker"] {
+  if (breaker.name !== "open") return { state: breaker.name };
+  return { state: "open", until: iso(breaker.untilMs), reason: breaker.reason };
 }
 
 function agentsOf(state: NamespaceState, pool: Pool): Agent[] {

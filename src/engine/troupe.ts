@@ -144,6 +144,9 @@ export interface Engine {
   fail(taskId: string, fence: number, error: FailInput): Promise<TaskView>;
   release(taskId: string, fence: number): Promise<TaskView>;
 
+  /** Lets open breakers try at once, with their permits; answers how many were open. */
+  resetBreakers(pool?: string): Promise<number>;
+
   health(): EngineHealth;
   /** Without a pool, the sum of all. */
   poolHealth(pool?: string): PoolHealthView;

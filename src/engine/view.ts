@@ -83,6 +83,8 @@ export interface AgentView {
   metadata: { readonly [key: string]: Json };
   lifecycle: Lifecycle;
   health: Health;
+  /** `until` while it is open; `reason` of its last opening. */
+  breaker: { state: "closed" | "open" | "half_open"; until?: string; reason?: string };
   activity: "idle" | "busy";
   cooldownUntil?: string;
   /** Attempts it is running. */

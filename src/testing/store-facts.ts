@@ -163,6 +163,8 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     id: asPoolId(id),
     types: ["research", "general"],
     unknownType: "refuse",
+    breaker: false,
+    health: false,
     strategy: "round_robin",
     size: { min: 1, default: 4, max: 16 },
     agents: [],

@@ -15,5 +15,10 @@ export function addHealthRoutes(app: App, { engine, closing }: Doors): void {
     return c.json({ status: "ready" });
   });
 
+  app.post("/pool/reset-circuit-breakers", async (c) => {
+    const count = await engine.resetBreakers(readQuery(c, poolQuery).pool);
+    return c.json({ success: true, count });
+  });
+
   app.get("/health/pool", (c) => c.json(engine.poolHealth(readQuery(c, poolQuery).pool)));
 }
