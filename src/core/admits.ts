@@ -3,12 +3,13 @@ import { admitsAtMs, stateOf } from "../policies/breaker/breaker.ts";
 import type { Agent } from "./agent.ts";
 import type { Pool } from "./pool.ts";
 
-/** Its breaker would let a call through, and its outcomes don't speak against it more than a trial allows. */
-export function admitsWork({ options }: Pool, agent: Agent, nowMs: number): boolean {
+/** Undefined when its breaker would let a call through and its outcomes don't speak against it more than a trial allows. */
+export function againstWork({ options }: Pool, agent: Agent, nowMs: number): "breaker" | "health" | undefined {
   const { breaker } = options;
-  if (breaker !== false && admitsAtMs(agent.breaker, nowMs, breaker) > nowMs) return false;
-  if (agent.health !== "unhealthy") return true;
-  return isUnhealthyByWorkAlone(agent) && (isHalfOpen(agent, nowMs) || agent.trialAtMs <= nowMs);
+  if (breaker !== false && admitsAtMs(agent.breaker, nowMs, breaker) > nowMs) return "breaker";
+  if (agent.health !== "unhealthy") return undefined;
+  const mayBeTried = isUnhealthyByWorkAlone(agent) && (isHalfOpen(agent, nowMs) || agent.trialAtMs <= nowMs);
+  return mayBeTried ? undefined : "health";
 }
 
 /** Nobody but its own outcomes says that it is unhealthy. */

@@ -4,7 +4,6 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import { NEW_BREAKER } from "../policies/breaker/breaker.ts";
 import { DrainRate } from "../policies/drain-rate.ts";
 import { RetryBudget } from "../policies/retry-budget.ts";
-import { admitsWork } from "./admits.ts";
 import {
   AGENT_LIFECYCLE,
   type Agent,
@@ -391,18 +390,9 @@ function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void
 }
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
-  const free = againstAgent(agent, nowMs) === undefined;
-  const free = canTakeWork(poolOf(state, agent.identity.pool), agent, nowMs);
+  const free = againstAgent(poolOf(state, agent.identity.pool), agent, nowMs) === undefined;
   queueOf(state, agent.identity.pool).refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
-}
-
-/** Hard conditions on the agent alone. */
-function canTakeWork(pool: Pool, agent: Agent, nowMs: number): boolean {
-  if (agent.lifecycle !== "ready" || !admitsWork(pool, agent, nowMs)) return false;
-  if (agent.cooldownUntilMs > nowMs || agent.runs.size >= agent.identity.concurrency) return false;
-  if (agent.identity.kind !== "remote") return true;
-  return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max;
 }
 
 // --- tasks ---

@@ -5,7 +5,9 @@
  * alone, the agent alone, or agent and task together.
  */
 import type { AgentId, TaskId } from "../base/ids.ts";
+import { againstWork } from "./admits.ts";
 import type { Agent } from "./agent.ts";
+import type { Pool } from "./pool.ts";
 import { mayServe, type Profile, type ServiceClass } from "./service-class.ts";
 
 /** What may speak against giving a task to an agent. */
@@ -18,9 +20,10 @@ export function againstKind(profile: Profile, kind: Pick<ServiceClass, "type" | 
 }
 
 /** Hard conditions on the agent alone: asked whenever it has changed. */
-export function againstAgent(agent: Agent, nowMs: number): Against | undefined {
+export function againstAgent(pool: Pool, agent: Agent, nowMs: number): Against | undefined {
   if (agent.lifecycle !== "ready") return "lifecycle";
-  if (agent.health === "unhealthy") return "health";
+  const work = againstWork(pool, agent, nowMs);
+  if (work !== undefined) return work;
   if (agent.cooldownUntilMs > nowMs) return "rate";
   if (agent.runs.size >= agent.identity.concurrency) return "slot";
   if (agent.identity.kind !== "remote") return undefined;
@@ -49,6 +52,7 @@ export function stillRuns(agent: Agent, taskId: TaskId): boolean {
 
 /** A task as those conditions see it. */
 export interface Wanted {
+  readonly pool: Pool;
   readonly taskId: TaskId;
   readonly kind: Pick<ServiceClass, "type" | "requires">;
   readonly excluded: ReadonlySet<AgentId> | undefined;
@@ -56,7 +60,7 @@ export interface Wanted {
 
 /** All of it: the first reason, what lasts before what passes by itself; undefined when it may be given the task. */
 export function firstAgainst(agent: Agent, profile: Profile, wanted: Wanted, nowMs: number): Against | undefined {
-  const alone = againstAgent(agent, nowMs);
+  const alone = againstAgent(wanted.pool, agent, nowMs);
   return (
     againstKind(profile, wanted.kind) ??
     (alone === "slot" ? undefined : alone) ??
