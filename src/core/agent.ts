@@ -3,6 +3,7 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
 import type { Outcomes } from "../policies/health.ts";
+import type { Rate, RateOptions } from "./rate.ts";
 
 export type AgentKind = "function" | "daemon" | "command" | "remote";
 
@@ -47,6 +48,7 @@ export interface AgentIdentity {
   readonly priority: number;
   readonly metadata?: { readonly [key: string]: Json } | undefined;
   readonly isolation: Isolation;
+  readonly rate?: RateOptions | undefined;
 }
 
 /** What no two agents share; new with every spawn. */
@@ -139,4 +141,6 @@ export interface Agent {
   outcomes: Outcomes;
   /** When it may be tried again although its outcomes speak against it. */
   trialAtMs: number;
+  /** Its limits per minute; shared by all with the same key. */
+  rate: Rate | undefined;
 }

@@ -17,6 +17,7 @@ import type { Event, Resting } from "./event.ts";
 import { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
+import { Rate } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
 import { againstAgent } from "./standing.ts";
 import type { NamespaceState } from "./state.ts";
@@ -257,6 +258,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
   if (known !== undefined) {
     known.identity = identity;
     known.isolation = identity.isolation;
+    known.rate = rateOf(state, identity);
     known.claimTypes = undefined;
     queueOf(state, identity.pool).seat(known);
     rosterChanged(state, known, nowMs);
@@ -286,16 +288,44 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     breaker: NEW_BREAKER,
     outcomes: [],
     trialAtMs: 0,
+    rate: rateOf(state, identity),
   };
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seat(agent);
   rosterChanged(state, agent, nowMs);
 }
 
+function rateOf(state: NamespaceState, { id, rate: options }: AgentIdentity): Rate | undefined {
+  leaveRate(state, id);
+  if (options === undefined) return undefined;
+  const key = options.key === undefined ? `agent ${id}` : `key ${options.key}`;
+  const rate = state.rates.get(key) ?? new Rate(options);
+  rate.agentIds.add(id);
+  state.rates.set(key, rate);
+  return rate;
+}
+
+function leaveRate(state: NamespaceState, id: AgentId): void {
+  for (const [key, rate] of state.rates) {
+    if (rate.agentIds.delete(id) && rate.agentIds.size === 0) state.rates.delete(key);
+  }
+}
+
+/** Something of the rate was used: those who share it are looked at now, and again when there is room. */
+function usedRate(state: NamespaceState, rate: Rate, nowMs: number): void {
+  const atMs = rate.roomAtMs(nowMs);
+  if (atMs <= nowMs) return;
+  for (const agentId of rate.agentIds) {
+    refresh(state, agentOf(state, agentId), nowMs);
+    state.due.add({ kind: "recheck", atMs, agentId });
+  }
+}
+
 function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {
   const queue = queueOf(state, poolId);
   queue.unseat(id);
   queue.rosterVersion += 1;
+  leaveRate(state, id);
   poolOf(state, poolId).agentIds.delete(id);
   state.agents.delete(id);
   state.dirty.add(poolId);
@@ -556,6 +586,8 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
     permit: { generation: agent.breaker.generation, number: 0 },
   });
   agent.stats = { ...agent.stats, lastActivityAtMs: atMs };
+  agent.rate?.begin(nowMs);
+  if (agent.rate !== undefined) usedRate(state, agent.rate, nowMs);
   if (agent.claim !== undefined) agent.claim = { ...agent.claim, leased: [...agent.claim.leased, fence] };
   poolOf(state, agent.identity.pool).lastOrdinal = agent.identity.ordinal;
   state.due.add({ kind: "lease", atMs: expiresAtMs, taskId: event.taskId, fence });
@@ -597,6 +629,10 @@ function endAttempt(
   const agent = state.agents.get(attempt.agentId);
   if (agent === undefined) return;
   measure(agent, attempt);
+  if (agent.rate !== undefined && attempt.usage?.tokens !== undefined) {
+    agent.rate.spend(attempt.usage.tokens, nowMs);
+    usedRate(state, agent.rate, nowMs);
+  }
   const run = agent.runs.get(attempt.fence);
   if (run !== undefined) {
     if (held) hold(state, agent, run, { nowMs, leaseEndMs: ended.expiresAtMs });

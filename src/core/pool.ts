@@ -8,6 +8,7 @@ import type { HealthOptions } from "../policies/health.ts";
 import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
+import type { RateOptions } from "./rate.ts";
 
 export type Strategy = "round_robin" | "least_loaded";
 
@@ -104,6 +105,7 @@ export interface AgentTemplate {
   readonly weight: number;
   readonly priority: number;
   readonly metadata?: { readonly [key: string]: Json } | undefined;
+  readonly rate?: RateOptions | undefined;
   /** Environment variables added for process kinds. */
   readonly env: { readonly [name: string]: string };
   readonly daemon?: DaemonOptions | undefined;

@@ -32,5 +32,6 @@ export function anotherCouldServe(
 /** Serves now or soon: not unhealthy, its breaker not open, not resting for longer. */
 export function couldServe(agent: Agent, { nowMs, untilMs }: { nowMs: number; untilMs: number }): boolean {
   if (!SERVING.includes(agent.lifecycle) || agent.health === "unhealthy") return false;
+  if ((agent.rate?.roomAtMs(nowMs) ?? nowMs) > untilMs) return false;
   return agent.cooldownUntilMs <= untilMs && stateOf(agent.breaker, nowMs) !== "open";
 }

@@ -24,7 +24,7 @@ export function againstAgent(pool: Pool, agent: Agent, nowMs: number): Against |
   if (agent.lifecycle !== "ready") return "lifecycle";
   const work = againstWork(pool, agent, nowMs);
   if (work !== undefined) return work;
-  if (agent.cooldownUntilMs > nowMs) return "rate";
+  if (agent.cooldownUntilMs > nowMs || (agent.rate?.roomAtMs(nowMs) ?? nowMs) > nowMs) return "rate";
   if (agent.runs.size >= agent.identity.concurrency) return "slot";
   if (agent.identity.kind !== "remote") return undefined;
   return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max ? undefined : "slot";

@@ -5,6 +5,7 @@ import { Due } from "./due.ts";
 import type { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
+import type { Rate } from "./rate.ts";
 import type { Task } from "./task.ts";
 
 export interface NamespaceState {
@@ -17,6 +18,8 @@ export interface NamespaceState {
   /** Idempotency keys of `tasks`. */
   readonly keys: Map<string, TaskId>;
   readonly queues: Map<PoolId, PoolQueue>;
+  /** Limits per minute, by the key that agents share or by the agent. */
+  readonly rates: Map<string, Rate>;
   /** Tasks that wait for a dependency, by the dependency. */
   readonly dependents: Map<TaskId, TaskId[]>;
   /** Submissions that wait for room; pools without any are not there. */
@@ -43,6 +46,7 @@ export function emptyState(epoch: number): NamespaceState {
     agents: new Map(),
     keys: new Map(),
     queues: new Map(),
+    rates: new Map(),
     dependents: new Map(),
     overflow: new Map(),
     due: new Due(),

@@ -182,6 +182,13 @@ const agentSchema = z.strictObject({
   weight: z.number().min(0).max(1_000_000).optional(),
   priority: z.int().min(-1_000_000).max(1_000_000).optional(),
   metadata: jsonObject.optional(),
+  rate: z
+    .strictObject({
+      requestsPerMinute: count(1, 10_000_000).optional(),
+      tokensPerMinute: count(1, 1_000_000_000).optional(),
+      key: name.optional(),
+    })
+    .optional(),
   env: z.record(z.string(), z.string()).optional(),
   daemon: daemonSchema.optional(),
   command: z.strictObject(commandFields).optional(),
@@ -372,6 +379,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
       weight: entry.weight ?? 1,
       priority: entry.priority ?? 0,
       metadata: entry.metadata,
+      rate: entry.rate,
       env: entry.env ?? {},
       restart: { ...restart, ...given(entry.restart) },
       probe: { ...probe, ...given(entry.probe) },

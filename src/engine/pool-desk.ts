@@ -193,7 +193,15 @@ function inPool(pool: PoolId, error: unknown): unknown {
 /** The same agent for all that matters to its work. */
 function sameWork(a: AgentIdentity, b: Omit<AgentIdentity, "ordinal">): boolean {
   const key = (agent: Omit<AgentIdentity, "ordinal">): string =>
-    JSON.stringify([agent.kind, agent.capabilities, agent.concurrency, agent.weight, agent.priority, agent.metadata]);
+    JSON.stringify([
+      agent.kind,
+      agent.capabilities,
+      agent.concurrency,
+      agent.weight,
+      agent.priority,
+      agent.metadata,
+      agent.rate,
+    ]);
   return key(a) === key(b);
 }
 

@@ -22,6 +22,7 @@ export function rollOf(options: PoolOptions, entropy: Entropy): NewAgent[] {
         weight: template.weight,
         priority: template.priority,
         metadata: template.metadata,
+        rate: template.rate,
         isolation: newIsolation(entropy),
       });
     }
