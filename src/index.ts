@@ -20,6 +20,7 @@ export type {
   AgentView,
   AnalyticsView,
   AttemptView,
+  ExplainView,
   Page,
   PoolMetricsView,
   PoolView,

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Page, PoolView, TaskView } from "../src/engine/view.ts";
+import type { ExplainView, Page, PoolView, TaskView } from "../src/engine/view.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const MAIN = join(ROOT, "src/interfaces/cli/main.ts");
@@ -849,6 +849,23 @@ describe("commands against a server", () => {
       expect(ended.code).toBe(0);
       expect(JSON.parse(ended.stdout)).toMatchObject({ status: "completed", result: { answer: 42 } });
       expect((await client(["task", "crash-1", "--wait"])).code).toBe(1);
+    });
+
+    test("explain tells why a task waits, and of a settled one its story", async () => {
+      const { body } = await call<TaskView>(server, "POST", "/v1/pools/echo/tasks", {
+        prompt: "x",
+        requires: ["wings"],
+      });
+      const { code, stdout } = await client(["explain", body.id]);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^status +pending$/m);
+      expect(stdout).toMatch(/^AGENT +REASON +DETAIL$/m);
+      expect(stdout).toMatch(/^\S+ +capability +it lacks wings$/m);
+      expect(stdout).toContain("what would have to change\n- an agent that offers wings has to join pool echo\n");
+      expect(await jsonOf<ExplainView>(["explain", body.id])).toMatchObject({ against: { capability: 1 } });
+      expect((await client(["cancel", body.id])).code).toBe(0);
+      expect((await client(["explain", body.id])).stdout).toMatch(/^story\n- it was submitted .*\n- it was cancelled/m);
+      expect((await client(["explain", "nobody"])).code).toBe(3);
     });
 
     test("an unknown task is 3", async () => {

@@ -138,6 +138,7 @@ const ROUTES = [
   "GET /v1/tasks",
   "GET /v1/dead-letters",
   "GET /v1/tasks/:id",
+  "GET /v1/tasks/:id/explain",
   "POST /v1/tasks/:id/cancel",
   "POST /v1/tasks/:id/replay",
   "POST /v1/tasks/:id/progress",
@@ -739,6 +740,26 @@ describe("a task", () => {
     expect(body).toMatchObject({ id, status: "pending", replays: 1, attemptCount: 0, deadLettered: false });
     expect((await get(`/v1/dead-letters?pool=${pool}`)).body.items).toEqual([]);
     expectProblem(await post(`/v1/tasks/${id}/replay`, { x: 1 }), 422, "invalid", { path: "x" });
+  });
+});
+
+describe("explain", () => {
+  test("tells of a waiting task what speaks against each agent and what would have to change", async () => {
+    const pool = await aPool();
+    await anAgent(pool);
+    const task = await aTask(pool);
+    const { status, body } = await get(`/v1/tasks/${task.id}/explain`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      id: task.id,
+      status: "pending",
+      waiting: { reason: "agent" },
+      agents: [{ name: "ada", reason: "slot", detail: "it has not asked for work" }],
+      against: { slot: 1 },
+      ahead: 0,
+      change: ["ada has to have a free slot"],
+    });
+    expectProblem(await get("/v1/tasks/nobody/explain"), 404, "not_found");
   });
 });
 

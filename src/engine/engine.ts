@@ -196,6 +196,7 @@ class RunningEngine implements LocalEngine {
     options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
   ) => this.#tasks.submitBatch(pool, tasks, options);
   task = (id: string) => this.#tasks.get(id);
+  explain = (id: string) => this.#tasks.explain(id);
   tasks = (filter: TaskFilter) => this.#tasks.list(filter);
   waitFor = (id: string, options: { waitMs: number; signal?: AbortSignal | undefined }) =>
     this.#tasks.waitFor(id, options);

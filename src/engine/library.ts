@@ -10,7 +10,7 @@ import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { PoolOptionsInput, TaskInput } from "./options.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
-import type { AgentView, AnalyticsView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
+import type { AgentView, AnalyticsView, ExplainView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
 
 type AgentEntry = NonNullable<PoolOptionsInput["agents"]>[number];
 
@@ -83,6 +83,8 @@ export interface Pool extends AsyncDisposable {
   executeBatch(tasks: readonly (string | TaskInput)[], options?: ExecuteOptions): Promise<unknown[]>;
   submit(task: string | TaskInput): Promise<SubmittedTask>;
   task(id: string): Promise<TaskView>;
+  /** Why a task is where it is. */
+  explain(id: string): Promise<ExplainView>;
   tasks(filter?: Omit<TaskFilter, "pool">): Promise<Page<TaskView>>;
   cancel(id: string, reason?: string): Promise<TaskView>;
   /** Gives a dead letter a new life. */
@@ -304,6 +306,10 @@ class LocalPool implements Pool {
 
   task(id: string): Promise<TaskView> {
     return this.#engine.task(id);
+  }
+
+  explain(id: string): Promise<ExplainView> {
+    return this.#engine.explain(id);
   }
 
   tasks(filter: Omit<TaskFilter, "pool"> = {}): Promise<Page<TaskView>> {

@@ -5,11 +5,12 @@ import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
 import { notFound } from "../core/settle.ts";
 import type { SettledRow } from "../stores/store.ts";
+import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { resolveTask, type TaskInput } from "./options.ts";
 import { type Submission, submissionOf } from "./submission.ts";
 import type { Submitted, TaskFilter } from "./troupe.ts";
-import type { Page, TaskView } from "./view.ts";
+import type { ExplainView, Page, TaskView } from "./view.ts";
 
 /** Longest that one request waits for a settlement. Milliseconds. */
 export const WAIT_LIMIT_MS = 60_000;
@@ -129,6 +130,11 @@ export class TaskDesk {
 
   get(id: string): Promise<TaskView> {
     return this.#frame.reader.task(asTaskId(id));
+  }
+
+  async explain(id: string): Promise<ExplainView> {
+    const view = await this.get(id);
+    return explain(this.#frame.state, view, this.#frame.turnClock.now());
   }
 
   list(filter: TaskFilter): Promise<Page<TaskView>> {

@@ -4,6 +4,7 @@ import type { PoolOptionsInput, TaskInput } from "./options.ts";
 import type {
   AgentView,
   AnalyticsView,
+  ExplainView,
   Page,
   PoolHealthView,
   PoolMetricsView,
@@ -117,6 +118,8 @@ export interface Engine {
   ): Promise<({ task: TaskView } | { error: unknown })[]>;
   /** The task as it is, committed. */
   task(id: string): Promise<TaskView>;
+  /** Why it is where it is: what it waits for, who is considered and why not, its place, or its story. */
+  explain(id: string): Promise<ExplainView>;
   /** Waits for settlement at most `waitMs`; then the task as it is. */
   waitFor(id: string, options: { waitMs: number; signal?: AbortSignal | undefined }): Promise<TaskView>;
   tasks(filter: TaskFilter): Promise<Page<TaskView>>;

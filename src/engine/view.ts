@@ -2,6 +2,7 @@
 import type { Json } from "../base/json.ts";
 import type { AgentKind, Health, Lifecycle } from "../core/agent.ts";
 import type { Blame, OutcomeName, Usage } from "../core/outcome.ts";
+import type { Against } from "../core/standing.ts";
 import type { DependencyPolicy, PriorityName, TaskError, WaitingReason } from "../core/task.ts";
 
 export type TaskStatus = "pending" | "assigned" | "in_progress" | "completed" | "failed" | "cancelled";
@@ -124,6 +125,38 @@ export interface PoolView {
   counts: { queued: number; blocked: number; delayed: number; running: number; deadLetters: number };
   byStatus: Record<TaskStatus, number>;
   refusals: number;
+}
+
+/** An agent of the task's pool, and the first thing that speaks against giving it the task now. */
+export interface ExplainedAgent {
+  id: string;
+  name: string;
+  /** Absent: it may be given the task. */
+  reason?: Against;
+  /** What is missing, or in the way. */
+  detail?: string;
+}
+
+/** Why a task is where it is. */
+export interface ExplainView {
+  id: string;
+  pool: string;
+  status: TaskStatus;
+  /** One sentence. */
+  summary: string;
+  waiting?: TaskView["waiting"];
+  /** Each agent that was considered for a waiting task, the first 1,000. */
+  agents: readonly ExplainedAgent[];
+  /** All that were considered. */
+  agentCount: number;
+  /** How many agents each reason keeps away. */
+  against: Partial<Record<Against, number>>;
+  /** Tasks that go before it, while it waits for an agent. */
+  ahead?: number | "more than 1,000";
+  /** What would have to change for it to go on. */
+  change: readonly string[];
+  /** What has happened to it, in order. */
+  story: readonly string[];
 }
 
 /** Counters and times of a pool since the engine started. Means and quantiles are null without samples. */

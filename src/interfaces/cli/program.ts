@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { CliError } from "./cli-error.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { configCommand } from "./commands/config.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { keyCommand } from "./commands/key.ts";
 import { poolsCommand } from "./commands/pools.ts";
 import { replayCommand } from "./commands/replay.ts";
@@ -48,6 +49,7 @@ function createProgram(output: Output): Command {
     runCommand(),
     tasksCommand(),
     taskCommand(),
+    explainCommand(),
     cancelCommand(),
     replayCommand(),
     poolsCommand(),

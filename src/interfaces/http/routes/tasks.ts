@@ -65,6 +65,8 @@ function addReadRoutes(app: App, { engine, closing }: Doors): void {
     return c.json(await waiting(c, closing, (signal) => engine.waitFor(id, { waitMs, signal })));
   });
 
+  app.get("/v1/tasks/:id/explain", noQuery, async (c) => c.json(await engine.explain(c.req.param("id"))));
+
   app.post("/v1/tasks/:id/cancel", noQuery, async (c) => {
     const { reason } = parseWith(cancelBody, await readBody(c, { optional: true }));
     return c.json(await engine.cancel(c.req.param("id"), reason));
