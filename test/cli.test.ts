@@ -171,7 +171,19 @@ describe("the command line", () => {
   test("--help lists the commands and the exit codes", async () => {
     const { code, stdout } = await troupe(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["up", "submit", "run", "tasks", "task", "cancel", "replay", "pools", "key", "config"]) {
+    for (const command of [
+      "up",
+      "submit",
+      "run",
+      "tasks",
+      "task",
+      "explain",
+      "cancel",
+      "replay",
+      "pools",
+      "key",
+      "config",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command} `, "m"));
     }
     expect(stdout).toMatch(/Exit codes:\n +0 {2}all is well\n +1 {2}.*\n +2 {2}/);
@@ -862,7 +874,7 @@ describe("commands against a server", () => {
       expect(stdout).toMatch(/^AGENT +REASON +DETAIL$/m);
       expect(stdout).toMatch(/^\S+ +capability +it lacks wings$/m);
       expect(stdout).toContain("what would have to change\n- an agent that offers wings has to join pool echo\n");
-      expect(await jsonOf<ExplainView>(["explain", body.id])).toMatchObject({ against: { capability: 1 } });
+      expect(await jsonOf<ExplainView>(["explain", body.id])).toMatchObject({ against: { capability: 2 } });
       expect((await client(["cancel", body.id])).code).toBe(0);
       expect((await client(["explain", body.id])).stdout).toMatch(/^story\n- it was submitted .*\n- it was cancelled/m);
       expect((await client(["explain", "nobody"])).code).toBe(3);
