@@ -457,6 +457,34 @@ describe("submitting", () => {
     expectProblem(await post(`/v1/pools/${pool}/tasks`, { prompt: "x", id }), 409, "conflict");
   });
 
+  test("takes fairness key and escalation, shows them, and refuses an escalation without a deadline", async () => {
+    const pool = await aPool({ keyConcurrency: 1, serving: { low: 3 } });
+    const escalate = { atShare: 0.5, priority: "high" };
+    const deadlineAt = new Date(Date.now() + 3_600_000).toISOString();
+    const task = { prompt: "x", fairnessKey: "tenant a", escalate: { atShare: 0.5, priority: 2 }, deadlineAt };
+    const { status, body } = await post(`/v1/pools/${pool}/tasks`, task);
+    expect([status, body]).toMatchObject([201, { fairnessKey: "tenant a", escalate, deadlineAt, priority: "medium" }]);
+    expectProblem(await post(`/v1/pools/${pool}/tasks`, { prompt: "x", escalate }), 422, "invalid", {
+      path: "escalate",
+    });
+    await post(`/v1/pools/${pool}/tasks`, { prompt: "y", fairnessKey: "tenant a" });
+    await post(`/v1/pools/${pool}/tasks`, { prompt: "z", fairnessKey: "tenant b" });
+    const agent = await anAgent(pool, { concurrency: 3 });
+    const { attempts } = (await post(`/v1/agents/${agent}/claim`, { max: 3, waitMs: 10_000 })).body;
+    expect(attempts.map(({ task }: { task: TaskView }) => task.prompt)).toEqual(["x", "z"]);
+    const { items } = (await get(`/v1/tasks?pool=${pool}&status=pending`)).body;
+    expect(items[0].waiting).toEqual({ reason: "agent", detail: "as many tasks of its fairness key run as may" });
+  });
+
+  test.each([
+    ["keyConcurrency", { keyConcurrency: 0 }],
+    ["serving.low", { serving: { low: 0 } }],
+    ["queue.maxWaitMs", { queue: { maxWaitMs: 600_001 } }],
+    ["queue.overflow", { queue: { overflow: "drop" } }],
+  ])("to a pool with a wrong %s is no matter: there is none", async (path, options) => {
+    expectProblem(await post("/v1/pools", options), 422, "invalid", { path });
+  });
+
   test("to a pool that is not there is not found", async () => {
     expectProblem(await post("/v1/pools/nobody/tasks", { prompt: "x" }), 404, "not_found");
     expectProblem(await post("/v1/pools/nobody/tasks/batch", { tasks: [] }), 404, "not_found");

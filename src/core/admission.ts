@@ -8,7 +8,7 @@ import { refuseCycle } from "./graph.ts";
 import type { Pool } from "./pool.ts";
 import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
-import type { FinalStatus, TaskSpec } from "./task.ts";
+import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** What was decided for one task. */
@@ -195,7 +195,16 @@ function carryOut(
   const { spec, resting, waitsFor, failedDependencies } = decision;
   const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);
   const num = state.lastNum + 1;
-  turn.record({ type: "task.submitted", num, spec, queuedAtMs, resting, waitsFor, failedDependencies });
+  turn.record({
+    type: "task.submitted",
+    num,
+    spec,
+    queuedAtMs,
+    nearAtMs: nearAtMs(spec, turn.nowMs),
+    resting,
+    waitsFor,
+    failedDependencies,
+  });
   return { taskId: spec.id, created: true };
 }
 

@@ -21,13 +21,23 @@ import { Rate } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
 import { againstAgent } from "./standing.ts";
 import type { NamespaceState } from "./state.ts";
-import { ATTEMPTS_KEPT, type Attempt, LIFECYCLE, type Task, type TaskSpec, type TaskState } from "./task.ts";
+import {
+  ATTEMPTS_KEPT,
+  type Attempt,
+  LIFECYCLE,
+  nearAtMs,
+  type Priority,
+  type Task,
+  type TaskSpec,
+  type TaskState,
+} from "./task.ts";
 
 export function apply(state: NamespaceState, event: Event, nowMs: number): void {
   switch (event.type) {
     case "pool.created":
       state.pools.set(event.pool, newPool(event.pool, event));
       state.queues.set(event.pool, new PoolQueue());
+      queueOf(state, event.pool).limitKeys(event.options.keyConcurrency);
       break;
     case "pool.changed":
       changePool(state, event.pool, event.options);
@@ -126,6 +136,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "task.replayed":
       reopen(state, event.facts, event.atMs);
+      break;
+    case "task.deadline_near":
+      hurry(state, taskOf(state, event.taskId), event.priority);
       break;
     case "task.waiting": {
       const task = taskOf(state, event.taskId);
@@ -243,6 +256,7 @@ function budgetOf({ retry }: Pool["options"]): RetryBudget | undefined {
 function changePool(state: NamespaceState, id: PoolId, options: Pool["options"]): void {
   const pool = poolOf(state, id);
   const before = pool.options.retry.budget;
+  if (pool.options.keyConcurrency !== options.keyConcurrency) queueOf(state, id).limitKeys(options.keyConcurrency);
   pool.options = options;
   const same = JSON.stringify(before) === JSON.stringify(options.retry.budget);
   if (!same) pool.retryBudget = budgetOf(options);
@@ -440,6 +454,7 @@ function addTask(state: NamespaceState, event: Extract<Event, { type: "task.subm
   const task = newTask(num, spec, event.queuedAtMs);
   task.unmet = event.waitsFor.length;
   task.failedDependencies = event.failedDependencies;
+  task.nearAtMs = event.nearAtMs;
   state.lastNum = num;
   poolOf(state, spec.pool).totals.submitted += 1;
   enter(state, task, event.resting, nowMs);
@@ -456,8 +471,10 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
   return {
     num,
     spec,
+    priority: spec.priority,
     state: { name: "waiting", reason: "agent" },
     queuedAtMs,
+    nearAtMs: undefined,
     first: false,
     attemptCount: 0,
     lastNumber: 0,
@@ -482,6 +499,7 @@ function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void 
   const spec =
     deadlineAtMs !== undefined && deadlineAtMs <= atMs ? { ...facts.spec, deadlineAtMs: undefined } : facts.spec;
   const task = newTask(facts.num, spec, atMs);
+  task.nearAtMs = nearAtMs(spec, atMs);
   task.first = true;
   task.lastNumber = facts.lastNumber;
   task.lastFence = facts.lastFence;
@@ -497,8 +515,20 @@ export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs
   state.tasks.set(id, task);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
+  if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
   task.state = waitingState(resting);
   settleInto(state, task, nowMs);
+}
+
+/** Its deadline is near: from now on it stands where its new priority puts it. */
+function hurry(state: NamespaceState, task: Task, priority: Priority): void {
+  const stands = task.lane !== undefined;
+  if (stands) queueOf(state, task.spec.pool).leave(task);
+  task.nearAtMs = undefined;
+  task.priority = priority;
+  if (!stands) return;
+  queueOf(state, task.spec.pool).push(task);
+  state.dirty.add(task.spec.pool);
 }
 
 function waitingState(resting: Resting): TaskState {
@@ -528,6 +558,12 @@ function move(state: NamespaceState, task: Task, next: TaskState, nowMs: number)
     const { drain, counts } = poolOf(state, task.spec.pool);
     drain.departed(counts.agent, nowMs);
   }
+  if (task.state.name === "leased") {
+    queueOf(state, task.spec.pool).ended(task);
+    // Others of its fairness key may be let in, also while its slot stays taken.
+    state.dirty.add(task.spec.pool);
+  }
+  if (next.name === "leased") queueOf(state, task.spec.pool).began(task);
   task.state = next;
   settleInto(state, task, nowMs);
 }

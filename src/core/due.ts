@@ -15,6 +15,7 @@ export type DueEntry =
       readonly giveUp: boolean;
     }
   | { readonly kind: "deadline"; readonly atMs: number; readonly taskId: TaskId }
+  | { readonly kind: "near"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "budget"; readonly atMs: number; readonly pool: PoolId }
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }

@@ -7,7 +7,7 @@ import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycl
 import type { Held } from "./held-line.ts";
 import type { PoolOptions } from "./pool.ts";
 import type { SettledFacts } from "./record.ts";
-import type { Attempt, Settlement, TaskSpec } from "./task.ts";
+import type { Attempt, Priority, Settlement, TaskSpec } from "./task.ts";
 
 /** What a task waits for once it waits again. */
 export type Resting =
@@ -27,6 +27,8 @@ export type DurableEvent =
       readonly num: number;
       readonly spec: TaskSpec;
       readonly queuedAtMs: number;
+      /** When its deadline is near, if that matters. */
+      readonly nearAtMs?: number | undefined;
       readonly resting: Resting;
       /** Dependencies that have not ended yet. */
       readonly waitsFor: readonly TaskId[];
@@ -40,6 +42,8 @@ export type DurableEvent =
       /** A backoff is over: those that failed may serve again if nobody else could. */
       readonly again: boolean;
     }
+  /** Its deadline is near, and its priority is this from now on. */
+  | { readonly type: "task.deadline_near"; readonly taskId: TaskId; readonly priority: Priority; readonly atMs: number }
   /** One dependency more is out of the way. */
   | {
       readonly type: "task.dependency_met";
@@ -158,6 +162,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "agent.removed": true,
   "task.submitted": true,
   "task.waiting": true,
+  "task.deadline_near": true,
   "task.dependency_met": true,
   "task.leased": true,
   "task.started": true,

@@ -1,11 +1,13 @@
 /**
- * A lane: tasks of one priority that the very same agents may run, in the order they are to be served.
+ * A lane: tasks of one priority and one fairness key that the very same agents may run, in the order they are to be
+ * served.
  *
  * Most arrive in order and stand in a plain row; those that keep an earlier place (retries, releases, replays) stand
  * in a small heap beside it. A task that has left is stepped over when its turn comes.
  */
 import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
+import type { FairKey } from "./fair-keys.ts";
 import type { ServiceClass } from "./service-class.ts";
 import type { Priority, Task } from "./task.ts";
 
@@ -20,6 +22,7 @@ export class Lane {
   readonly key: string;
   readonly serviceClass: ServiceClass;
   readonly priority: Priority;
+  readonly fairKey: FairKey<Lane>;
   /** Agents that failed these tasks. Undefined for tasks that nobody failed. */
   readonly excluded: ReadonlySet<AgentId> | undefined;
   /** A backoff is behind them: the excluded may serve when nobody else could. */
@@ -38,11 +41,12 @@ export class Lane {
   constructor(
     key: string,
     serviceClass: ServiceClass,
-    options: { priority: Priority; excluded: ReadonlySet<AgentId> | undefined; again: boolean },
+    options: { priority: Priority; fairKey: FairKey<Lane>; excluded: ReadonlySet<AgentId> | undefined; again: boolean },
   ) {
     this.key = key;
     this.serviceClass = serviceClass;
     this.priority = options.priority;
+    this.fairKey = options.fairKey;
     this.excluded = options.excluded;
     this.again = options.again;
   }

@@ -29,11 +29,14 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const queue = queueOf(state, id);
   reviewExclusions(state, pool, turn);
   const aside: Lane[] = [];
-  for (let lane = queue.next(pool.options.ageing); lane !== undefined; lane = queue.next(pool.options.ageing)) {
+  const { options } = pool;
+  for (let lane = queue.next(options); lane !== undefined; lane = queue.next(options)) {
     const task = lane.head() as Task;
     const seats = queue.candidates(lane, task);
-    if (isNonEmpty(seats)) grant(state, task, choose(pool, task, seats, turn).agent, turn);
-    else {
+    if (isNonEmpty(seats)) {
+      queue.served(task, options);
+      grant(state, task, choose(pool, task, seats, turn).agent, turn);
+    } else {
       queue.setAside(lane);
       aside.push(lane);
     }

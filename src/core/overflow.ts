@@ -93,7 +93,8 @@ export function admitHeld(state: NamespaceState, pool: PoolId, turn: Turn): bool
 /** Undefined for a batch, which is not looked at out of its turn. */
 function kindOf({ specs }: Submit): string | undefined {
   const [spec] = specs;
-  return spec === undefined || specs.length > 1 ? undefined : classKey(spec.type, spec.requires);
+  if (spec === undefined || specs.length > 1) return undefined;
+  return `${classKey(spec.type, spec.requires)}\t${spec.fairnessKey ?? ""}`;
 }
 
 type Answer = { readonly reply: Reply } | { readonly error: PoolError };

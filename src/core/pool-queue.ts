@@ -2,13 +2,15 @@
  * The queue of one pool: lanes of tasks, groups of agents alike, and for each group a heap of the lanes that it may
  * serve, by their heads. Finding the next task for a free agent costs the same however many tasks wait.
  */
-import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
+import { Serving } from "../policies/serving.ts";
 import type { Agent } from "./agent.ts";
+import { type FairKey, FairKeys, type KeyRooms } from "./fair-keys.ts";
 import { Lane, precedes } from "./lane.ts";
+import { LaneHeads } from "./lane-heads.ts";
 import { classKey, type Profile, profileKey, type ServiceClass } from "./service-class.ts";
 import { againstKind, againstPair } from "./standing.ts";
-import { PRIORITIES, type Priority, type Task } from "./task.ts";
+import { PRIORITIES, PRIORITY_NAMES, type Priority, type PriorityName, type Task } from "./task.ts";
 
 /** What a balancer sees of an agent, and where it stands among the free. */
 export interface Seat {
@@ -22,50 +24,16 @@ export interface Seat {
   freeAt: number;
 }
 
-interface HeadEntry {
-  readonly lane: Lane;
-  readonly version: number;
-  readonly head: Task;
-}
-
-/** Lanes by their heads. Entries of heads that have gone are stepped over, and let go once they may be half of all. */
-class LaneHeads {
-  #heap = LaneHeads.#empty();
-  #compactAt = 64;
-
-  static #empty(): Heap<HeadEntry> {
-    return new Heap<HeadEntry>((a, b) => precedes(a.head, b.head));
-  }
-
-  push(lane: Lane, head: Task): void {
-    this.#heap.push({ lane, version: lane.version, head });
-    if (this.#heap.size < this.#compactAt) return;
-    const kept = LaneHeads.#empty();
-    for (let entry = this.#heap.pop(); entry !== undefined; entry = this.#heap.pop()) {
-      if (entry.version === entry.lane.version) kept.push(entry);
-    }
-    this.#heap = kept;
-    this.#compactAt = Math.max(64, 2 * kept.size);
-  }
-
-  /** The head of the best lane. */
-  top(): Task | undefined {
-    for (let top = this.#heap.peek(); top !== undefined; top = this.#heap.peek()) {
-      if (top.version === top.lane.version) return top.head;
-      this.#heap.pop();
-    }
-    return undefined;
-  }
-}
-
 /** Agents of one profile. */
 export interface Group {
   readonly profile: Profile;
   readonly members: Set<Seat>;
   /** Members that can be given work now. */
   readonly free: Seat[];
-  /** Per priority, the lanes this group may serve. */
+  /** Per priority, the lanes this group may serve, by age. */
   readonly heads: Readonly<Record<Priority, LaneHeads>>;
+  /** The same by the turns of their fairness keys; empty until a task names one. */
+  readonly turns: Readonly<Record<Priority, LaneHeads>>;
 }
 
 interface ClassEntry extends ServiceClass {
@@ -75,15 +43,37 @@ interface ClassEntry extends ServiceClass {
 
 export type Ageing = { readonly stepMs: number } | false;
 
+/** How often each priority is served, in proportion. */
+export type ServingWeights = Readonly<Record<PriorityName, number>>;
+
+/** What decides between priorities. */
+export interface Order {
+  readonly ageing: Ageing;
+  /** Replaces the order by age, `critical` included. */
+  readonly serving?: ServingWeights | undefined;
+}
+
 /** Order between priorities: critical first, then by age with a step per rank; strict without ageing. */
 export function goesFirst(a: Task, b: Task, ageing: Ageing): boolean {
-  const [rankA, rankB] = [a.spec.priority, b.spec.priority];
+  const [rankA, rankB] = [a.priority, b.priority];
   if (rankA === rankB) return precedes(a, b);
   if (ageing === false || rankA === 1 || rankB === 1) return rankA < rankB;
   const agedA = a.queuedAtMs + (rankA - 1) * ageing.stepMs;
   const agedB = b.queuedAtMs + (rankB - 1) * ageing.stepMs;
   return agedA === agedB ? a.num < b.num : agedA < agedB;
 }
+
+const weightIn =
+  (weights: ServingWeights) =>
+  (priority: number): number =>
+    weights[PRIORITY_NAMES[priority as Priority]];
+
+const headsBy = (order: "age" | "turn"): Record<Priority, LaneHeads> => ({
+  1: new LaneHeads(order),
+  2: new LaneHeads(order),
+  3: new LaneHeads(order),
+  4: new LaneHeads(order),
+});
 
 /** Kinds of work that may wait in one pool at a time. */
 export const CLASS_LIMIT = 10_000;
@@ -92,6 +82,8 @@ export class PoolQueue {
   readonly #classes = new Map<string, ClassEntry>();
   readonly #groups = new Map<string, Group>();
   readonly #seats = new Map<AgentId, Seat>();
+  readonly #keys = new FairKeys<Lane>();
+  readonly #serving = new Serving();
   /** Lanes with exclusions that hold tasks: few, as only failures make them. */
   readonly #excluding = new Set<Lane>();
   /** Grows with every change of who could serve. */
@@ -105,6 +97,8 @@ export class PoolQueue {
     const lane = this.#laneOf(task);
     const before = lane.head();
     lane.push(task);
+    lane.fairKey.lanes.add(lane);
+    this.#keys.joined(lane.fairKey, lane.priority);
     if (lane.excluded !== undefined) {
       this.#excluding.add(lane);
       this.checkedVersion = -1;
@@ -118,12 +112,21 @@ export class PoolQueue {
     if (!(lane instanceof Lane)) return;
     const before = lane.head();
     lane.leave(task);
+    this.#keys.left(lane.fairKey, lane.priority);
+    if (lane.size === 0) lane.fairKey.lanes.delete(lane);
     if (lane.head() !== before) this.#publish(lane);
     this.#dropIfSpent(lane);
   }
 
   /** The lane whose head is next, among those that somebody free may serve. */
-  next(ageing: Ageing): Lane | undefined {
+  next(order: Order): Lane | undefined {
+    const best = order.serving === undefined ? this.#oldest(order.ageing) : this.#inTurn(order.serving);
+    if (best === undefined) return undefined;
+    const head = this.#keys.used ? (this.#fairest(best.priority) ?? best) : best;
+    return head.lane instanceof Lane ? head.lane : undefined;
+  }
+
+  #oldest(ageing: Ageing): Task | undefined {
     let best: Task | undefined;
     for (const group of this.#groups.values()) {
       if (group.free.length === 0) continue;
@@ -132,7 +135,80 @@ export class PoolQueue {
         if (head !== undefined && (best === undefined || goesFirst(head, best, ageing))) best = head;
       }
     }
-    return best?.lane instanceof Lane ? best.lane : undefined;
+    return best;
+  }
+
+  /** The oldest of the priority that has waited longest for its share. */
+  #inTurn(weights: ServingWeights): Task | undefined {
+    const [first, ...others] = this.#waitingPriorities();
+    if (first === undefined) return undefined;
+    const next = this.#serving.next([first, ...others], weightIn(weights)) as Priority;
+    return this.#oldestOf(next);
+  }
+
+  #waitingPriorities(): Priority[] {
+    return PRIORITIES.filter((priority) => this.#oldestOf(priority) !== undefined);
+  }
+
+  #oldestOf(priority: Priority): Task | undefined {
+    let best: Task | undefined;
+    for (const { free, heads } of this.#groups.values()) {
+      const head = free.length === 0 ? undefined : heads[priority].top();
+      if (head !== undefined && (best === undefined || precedes(head, best))) best = head;
+    }
+    return best;
+  }
+
+  /** The oldest of the key whose turn it is. */
+  #fairest(priority: Priority): Task | undefined {
+    let best: LaneHeads | undefined;
+    for (const { free, turns } of this.#groups.values()) {
+      if (free.length > 0) best = LaneHeads.better(turns[priority], best);
+    }
+    return best?.top();
+  }
+
+  /** The task that `next` named is about to be leased: its priority has had its share. */
+  served({ priority }: Task, { serving }: Order): void {
+    if (serving !== undefined) this.#serving.served(priority, this.#waitingPriorities(), weightIn(serving));
+  }
+
+  // --- fairness keys ---
+
+  /** Tasks of one key that may run at a time; undefined = any number. */
+  limitKeys(concurrency: number | undefined): void {
+    this.#keys.limit(concurrency);
+    for (const key of this.#keys.all()) for (const lane of key.lanes) this.#publish(lane);
+  }
+
+  /** A task runs: its key has had its turn. */
+  began(task: Task): void {
+    const key = this.#keys.of(task.spec.fairnessKey);
+    const wasFull = this.#keys.isFull(key);
+    key.running += 1;
+    if (this.#keys.used) this.#keys.goesLast(key, task.priority);
+    if (!wasFull && this.#keys.isFull(key)) for (const lane of key.lanes) this.#publish(lane);
+    else if (this.#keys.used) this.#publishAll(key, task.priority);
+  }
+
+  /** It runs no more. */
+  ended(task: Task): void {
+    const key = this.#keys.of(task.spec.fairnessKey);
+    const wasFull = this.#keys.isFull(key);
+    key.running -= 1;
+    if (wasFull && !this.#keys.isFull(key)) for (const lane of key.lanes) this.#publish(lane);
+    this.#keys.drop(key);
+  }
+
+  #publishAll(key: FairKey<Lane>, priority: Priority): void {
+    for (const lane of key.lanes) if (lane.priority === priority) this.#publish(lane);
+  }
+
+  /** Where tasks name keys, turns are kept from the first one on. */
+  #takeTurns(): void {
+    if (this.#keys.used) return;
+    this.#keys.used = true;
+    for (const key of this.#keys.all()) for (const lane of key.lanes) this.#publish(lane);
   }
 
   /** Those who are free and may serve the lane's head. */
@@ -166,13 +242,38 @@ export class PoolQueue {
     for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
   }
 
-  /** Waiting tasks by class, for the arithmetic of a full queue. */
-  *waitingByClass(): Iterable<{ readonly serviceClass: ServiceClass; readonly count: number }> {
+  /** Waiting tasks by class, and how many of them could start if there were slots for all. */
+  *waitingByClass(
+    room: KeyRooms,
+  ): Iterable<{ readonly serviceClass: ServiceClass; readonly count: number; readonly startable: number }> {
     for (const entry of this.#classes.values()) {
       let count = 0;
-      for (const lane of entry.lanes.values()) count += lane.size;
-      if (count > 0) yield { serviceClass: entry, count };
+      let startable = 0;
+      for (const lane of entry.lanes.values()) {
+        count += lane.size;
+        startable += room(lane.fairKey, lane.size);
+      }
+      if (count > 0) yield { serviceClass: entry, count, startable };
     }
+  }
+
+  /** Counts down how many more tasks of each fairness key may start. */
+  keyRooms(): KeyRooms {
+    return this.#keys.rooms();
+  }
+
+  /** Keys that have tasks waiting or running. */
+  get keyCount(): number {
+    return this.#keys.size;
+  }
+
+  /** As many tasks of the key run as may. */
+  isKeyFull(name: string | undefined): boolean {
+    return this.#keys.isFull(this.#keys.find(name));
+  }
+
+  keyOf(name: string | undefined): Pick<FairKey<Lane>, "name" | "running"> {
+    return this.#keys.find(name);
   }
 
   /** False when the task would be of one kind too many. */
@@ -185,14 +286,17 @@ export class PoolQueue {
   }
 
   #laneOf(task: Task): Lane {
-    const { type, requires, priority } = task.spec;
+    const { type, requires, fairnessKey } = task.spec;
+    const { priority } = task;
     const entry = this.#classOf({ key: classKey(type, requires), type, requires });
     const failed = task.failedAgentIds;
-    const key = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
+    const plain = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
+    const key = fairnessKey === undefined ? plain : `${plain}\t${fairnessKey}`;
     let lane = entry.lanes.get(key);
     if (lane === undefined) {
       const excluded = failed.length === 0 ? undefined : new Set(failed);
-      lane = new Lane(key, entry, { priority, excluded, again: task.again });
+      if (fairnessKey !== undefined) this.#takeTurns();
+      lane = new Lane(key, entry, { priority, fairKey: this.#keys.of(fairnessKey), excluded, again: task.again });
       entry.lanes.set(key, lane);
     }
     return lane;
@@ -212,17 +316,22 @@ export class PoolQueue {
   #publish(lane: Lane): void {
     lane.version += 1;
     const head = lane.head();
-    if (head === undefined || lane.aside) return;
-    for (const group of this.#classOf(lane.serviceClass).groups) {
-      group.heads[lane.priority].push(lane, head);
-    }
+    if (head === undefined || lane.aside || this.#keys.isFull(lane.fairKey)) return;
+    for (const group of this.#classOf(lane.serviceClass).groups) this.#offer(group, lane, head);
   }
 
-  /** Lanes with exclusions come and go with their tasks; plain ones stay for the next. */
+  #offer({ heads, turns }: Group, lane: Lane, head: Task): void {
+    const { priority, fairKey } = lane;
+    heads[priority].push(lane, head);
+    if (this.#keys.used) turns[priority].push(lane, head, fairKey.turns[priority]);
+  }
+
+  /** Lanes with exclusions or a fairness key come and go with their tasks; plain ones stay for the next. */
   #dropIfSpent(lane: Lane): void {
-    if (lane.size > 0 || lane.excluded === undefined) return;
+    if (lane.size > 0 || (lane.excluded === undefined && lane.fairKey.isShared)) return;
     this.#excluding.delete(lane);
     this.#classOf(lane.serviceClass).lanes.delete(lane.key);
+    this.#keys.drop(lane.fairKey);
   }
 
   // --- agents ---
@@ -314,15 +423,14 @@ export class PoolQueue {
       capabilities: new Set(capabilities),
       claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
     };
-    const heads = { 1: new LaneHeads(), 2: new LaneHeads(), 3: new LaneHeads(), 4: new LaneHeads() };
-    group = { profile, members: new Set(), free: [], heads };
+    group = { profile, members: new Set(), free: [], heads: headsBy("age"), turns: headsBy("turn") };
     this.#groups.set(key, group);
     for (const entry of this.#classes.values()) {
       if (againstKind(profile, entry) !== undefined) continue;
       entry.groups.add(group);
       for (const lane of entry.lanes.values()) {
         const head = lane.head();
-        if (head !== undefined && !lane.aside) group.heads[lane.priority].push(lane, head);
+        if (head !== undefined && !lane.aside && !this.#keys.isFull(lane.fairKey)) this.#offer(group, lane, head);
       }
     }
     return group;

@@ -9,6 +9,7 @@ import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
 import type { RateOptions } from "./rate.ts";
+import type { PriorityName } from "./task.ts";
 
 export type Strategy = "round_robin" | "least_loaded";
 
@@ -127,6 +128,10 @@ export interface PoolOptions {
   readonly queue: QueueOptions;
   /** Lower priorities gain one `stepMs` of age per rank; false = strict. */
   readonly ageing: { readonly stepMs: number } | false;
+  /** Weights by which the priorities are served; replaces `ageing`, `critical` included. */
+  readonly serving?: Readonly<Record<PriorityName, number>> | undefined;
+  /** Tasks of one fairness key that may run at a time; undefined = any number. */
+  readonly keyConcurrency?: number | undefined;
   readonly retry: RetryOptions;
   readonly lease: LeaseOptions;
   /** Limit of one attempt, from its start. Undefined = none. */

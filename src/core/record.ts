@@ -1,6 +1,6 @@
 /** The durable part of a task, as a store keeps it and gives it back. */
 import type { AgentId, TaskId } from "../base/ids.ts";
-import type { Attempt, Lease, Settlement, Task, TaskSpec } from "./task.ts";
+import type { Attempt, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
 
 /** What changes of an open task. Narrow: the spec is written once, beside it. */
 export interface OpenFacts {
@@ -14,7 +14,9 @@ export interface OpenFacts {
         readonly held?: true | undefined;
       }
     | { readonly name: "leased"; readonly lease: Lease };
+  readonly priority: Priority;
   readonly queuedAtMs: number;
+  readonly nearAtMs?: number | undefined;
   readonly first: boolean;
   readonly attemptCount: number;
   readonly lastNumber: number;
@@ -33,6 +35,7 @@ export interface SettledFacts {
   readonly num: number;
   readonly spec: TaskSpec;
   readonly settlement: Settlement;
+  readonly priority: Priority;
   readonly queuedAtMs: number;
   readonly attemptCount: number;
   readonly lastNumber: number;
@@ -51,7 +54,9 @@ export function openFacts(task: Task): OpenFacts {
     num: task.num,
     spec: task.spec,
     state,
+    priority: task.priority,
     queuedAtMs: task.queuedAtMs,
+    nearAtMs: task.nearAtMs,
     first: task.first,
     attemptCount: task.attemptCount,
     lastNumber: task.lastNumber,
@@ -73,6 +78,7 @@ export function settledFacts(task: Task): SettledFacts {
     num: task.num,
     spec: task.spec,
     settlement: state.settlement,
+    priority: task.priority,
     queuedAtMs: task.queuedAtMs,
     attemptCount: task.attemptCount,
     lastNumber: task.lastNumber,

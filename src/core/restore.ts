@@ -1,6 +1,6 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
 import type { AgentIdentity } from "./agent.ts";
-import { apply, enter, newTask, poolOf, waitFor } from "./apply.ts";
+import { apply, enter, newTask, poolOf, queueOf, waitFor } from "./apply.ts";
 import type { Resting } from "./event.ts";
 import type { PoolOptions } from "./pool.ts";
 import type { OpenFacts } from "./record.ts";
@@ -34,6 +34,8 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
 function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): void {
   const task: Task = {
     ...newTask(facts.num, facts.spec, facts.queuedAtMs),
+    priority: facts.priority,
+    nearAtMs: facts.nearAtMs,
     first: facts.first,
     attemptCount: facts.attemptCount,
     lastNumber: facts.lastNumber,
@@ -64,9 +66,11 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
   state.tasks.set(id, task);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
+  if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
   task.state = { name: "leased", lease };
   const pool = poolOf(state, task.spec.pool);
   pool.counts.leased += 1;
+  queueOf(state, task.spec.pool).began(task);
   const agent = state.agents.get(lease.agentId);
   agent?.runs.set(lease.fence, {
     taskId: id,

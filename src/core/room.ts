@@ -2,7 +2,7 @@
 import type { PoolQueue } from "./pool-queue.ts";
 import { mayServe, type ServiceClass } from "./service-class.ts";
 
-type Kind = Pick<ServiceClass, "type" | "requires">;
+type Kind = Pick<ServiceClass, "type" | "requires"> & { readonly fairnessKey?: string | undefined };
 
 /**
  * How many of these tasks would still wait after a match with all that is free: the size of the queue less a largest
@@ -14,15 +14,21 @@ export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number 
     .filter((group) => group.free > 0);
   const kinds = new Map<string, { kind: Kind; count: number }>();
   let total = 0;
+  const room = queue.keyRooms();
   const add = (kind: Kind, count: number): void => {
-    total += count;
     const key = `${kind.type}\n${kind.requires.join("\n")}`;
     const known = kinds.get(key);
     if (known === undefined) kinds.set(key, { kind, count });
     else known.count += count;
   };
-  for (const { serviceClass, count } of queue.waitingByClass()) add(serviceClass, count);
-  for (const kind of planned) add(kind, 1);
+  for (const { serviceClass, count, startable } of queue.waitingByClass(room)) {
+    total += count;
+    add(serviceClass, startable);
+  }
+  for (const kind of planned) {
+    total += 1;
+    add(kind, room(queue.keyOf(kind.fairnessKey), 1));
+  }
   return total - largestAssignment([...kinds.values()], slots);
 }
 

@@ -23,7 +23,7 @@ import {
   removeAgent,
   startAgain,
 } from "./supervise.ts";
-import type { Settlement, Task } from "./task.ts";
+import type { Priority, Settlement, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 import { recheck, resetBreakers } from "./work-record.ts";
 
@@ -128,10 +128,11 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
     else expire(state, task, lease, turn);
     return;
   }
-  if (entry.kind === "deadline" || entry.kind === "wake") {
+  if (entry.kind === "deadline" || entry.kind === "wake" || entry.kind === "near") {
     const task = state.tasks.get(entry.taskId);
     if (task === undefined || task.state.name === "settled") return;
     if (entry.kind === "wake") wake(state, task, turn);
+    else if (entry.kind === "near") comesNear(task, turn);
     else if (task.spec.deadlineAtMs !== undefined && task.spec.deadlineAtMs <= turn.nowMs) {
       stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
     }
@@ -183,6 +184,7 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
     case "timeout":
       return currentLease(state, entry) !== undefined;
     case "deadline":
+    case "near":
     case "wake": {
       const task = state.tasks.get(entry.taskId);
       return task !== undefined && task.state.name !== "settled";
@@ -198,6 +200,14 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
     default:
       return state.agents.has(entry.agentId);
   }
+}
+
+/** Told once in a life, also of a task that is as urgent already, or runs. */
+function comesNear(task: Task, turn: Turn): void {
+  const { id, priority, escalate } = task.spec;
+  if (task.nearAtMs === undefined || task.nearAtMs > turn.nowMs) return;
+  const urgent = Math.min(task.priority, escalate?.priority ?? priority) as Priority;
+  turn.record({ type: "task.deadline_near", taskId: id, priority: urgent, atMs: turn.nowMs });
 }
 
 /** Its delay or backoff is over: it waits for an agent, or for the retry budget. */

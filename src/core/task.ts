@@ -27,6 +27,8 @@ export interface TaskSpec {
   readonly onDependencyFailure: DependencyPolicy;
   /** An agent's id, or its name in the pool. */
   readonly preferredAgent?: string | undefined;
+  /** Whose task it is: the keys of one pool take turns. */
+  readonly fairnessKey?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** SHA-256 of the canonical request; present with an idempotency key. */
   readonly bodyHash?: string | undefined;
@@ -35,11 +37,19 @@ export interface TaskSpec {
   readonly retryable: boolean;
   readonly timeoutMs?: number | undefined;
   readonly deadlineAtMs?: number | undefined;
+  /** Once this share of the time between admission and deadline is gone, its priority is at least this. */
+  readonly escalate?: { readonly atShare: number; readonly priority: Priority } | undefined;
   readonly runAtMs?: number | undefined;
   readonly parentId?: TaskId | undefined;
   readonly createdAtMs: number;
   /** Size of the body, UTF-16 units. */
   readonly bodySize: number;
+}
+
+/** When the deadline of a task that was admitted at that instant is near. */
+export function nearAtMs({ escalate, deadlineAtMs }: TaskSpec, admittedAtMs: number): number | undefined {
+  if (escalate === undefined || deadlineAtMs === undefined || deadlineAtMs <= admittedAtMs) return undefined;
+  return admittedAtMs + Math.ceil(escalate.atShare * (deadlineAtMs - admittedAtMs));
 }
 
 /** What only the agent and the reader need. Kept by the store, not by the core. */
@@ -127,9 +137,13 @@ export interface Task {
   /** Admission number: grows by one per admitted task of the namespace. */
   readonly num: number;
   readonly spec: TaskSpec;
+  /** That of the spec, unless its deadline has come near. */
+  priority: Priority;
   state: TaskState;
   /** Instant that orders it in its queue: admission, or `runAt`, or the replay. */
   queuedAtMs: number;
+  /** When its deadline is near; undefined when it does not matter, or is told already. */
+  nearAtMs: number | undefined;
   /** Replayed tasks go before all others of their priority. */
   first: boolean;
   /** Executions that have ended and are charged. */

@@ -37,6 +37,8 @@ const duration = (minMs: number) => z.int().min(minMs).max(LONGEST_MS);
 const share = z.number().min(0).max(1);
 const instant = z.iso.datetime({ offset: true });
 const jsonObject = z.record(z.string(), z.json());
+/** Nobody is served with weight 0, so there is none. */
+const weight = z.int().min(1).max(1_000_000);
 const jitter = z.enum(["full", "equal", "none"]);
 
 export const prioritySchema = z.union([
@@ -72,11 +74,15 @@ export const taskSchema = z
     dependencies: z.array(id).max(LONGEST_LIST).optional(),
     onDependencyFailure: z.enum(["cancel", "fail", "run"]).optional(),
     preferredAgent: name.optional(),
+    /** Whose task it is: the keys of one pool take turns. */
+    fairnessKey: z.string().min(1).max(256).optional(),
     idempotencyKey: z.string().min(1).max(256).optional(),
     maxAttempts: count(1, 1_000).optional(),
     retryable: z.boolean().optional(),
     timeoutMs: duration(1).optional(),
     deadlineAt: instant.optional(),
+    /** Raises the priority once that share of the time between admission and `deadlineAt` is gone. */
+    escalate: z.strictObject({ atShare: share, priority: prioritySchema }).optional(),
     runAt: instant.optional(),
     delayMs: duration(0).optional(),
     parentId: id.optional(),
@@ -88,6 +94,10 @@ export const taskSchema = z
   .refine((task) => task.runAt === undefined || task.delayMs === undefined, {
     path: ["delayMs"],
     error: "runAt and delayMs exclude each other",
+  })
+  .refine((task) => task.escalate === undefined || task.deadlineAt !== undefined, {
+    path: ["escalate"],
+    error: "expected a deadlineAt to escalate before",
   });
 
 export type TaskInput = z.input<typeof taskSchema>;
@@ -222,6 +232,15 @@ export const poolSchema = z.strictObject({
     })
     .optional(),
   ageing: z.union([z.literal(false), z.strictObject({ stepMs: duration(1).optional() })]).optional(),
+  serving: z
+    .strictObject({
+      critical: weight.optional(),
+      high: weight.optional(),
+      medium: weight.optional(),
+      low: weight.optional(),
+    })
+    .optional(),
+  keyConcurrency: count(1, 1_000_000).optional(),
   retry: z
     .strictObject({
       maxAttempts: count(1, 1_000).optional(),
@@ -272,6 +291,9 @@ const QUEUE_DEFAULTS: QueueOptions = {
   overflow: "reject",
   maxWaitMs: 5_000,
 };
+
+/** Each priority twice as often as the next. */
+const SERVING_DEFAULTS = { critical: 8, high: 4, medium: 2, low: 1 };
 
 /** 10 s: three missed checks make half a minute, the length of a lease. */
 const PROBE_DEFAULTS = { intervalMs: 10_000, timeoutMs: 2_000, fall: 3, rise: 2 };
@@ -347,6 +369,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     size,
     agents,
     queue: { ...QUEUE_DEFAULTS, ...given(parsed.queue) },
+    serving: parsed.serving === undefined ? undefined : { ...SERVING_DEFAULTS, ...given(parsed.serving) },
+    keyConcurrency: parsed.keyConcurrency,
     ageing: parsed.ageing === false ? false : { stepMs: 600_000, ...given(parsed.ageing) },
     retry: {
       maxAttempts: parsed.retry?.maxAttempts ?? 3,
@@ -467,6 +491,11 @@ function missing(path: string, message: string): PoolError {
   return new PoolError("invalid", `${path}: ${message}`, { details: { path } });
 }
 
+/** The number of a priority, by name or number; medium when absent. */
+export function priorityOf(given: z.output<typeof prioritySchema> | undefined): Priority {
+  return given === undefined ? DEFAULT_PRIORITY : (PRIORITY_NUMBERS[given] ?? DEFAULT_PRIORITY);
+}
+
 /** A task as a caller handed it in, checked; instants are epoch milliseconds. */
 export interface ResolvedTask {
   readonly id?: TaskId | undefined;
@@ -486,7 +515,7 @@ export function resolveTask(pool: PoolId, input: unknown, nowMs: number, path = 
     id: task.id === undefined ? undefined : asTaskId(task.id),
     pool,
     input: task,
-    priority: task.priority === undefined ? DEFAULT_PRIORITY : (PRIORITY_NUMBERS[task.priority] ?? DEFAULT_PRIORITY),
+    priority: priorityOf(task.priority),
     dependencies: task.dependencies === undefined ? [] : [...new Set(task.dependencies)].map(asTaskId),
     requires: task.requires === undefined ? [] : [...new Set(task.requires)].sort(),
     deadlineAtMs: task.deadlineAt === undefined ? undefined : Date.parse(task.deadlineAt),

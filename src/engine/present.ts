@@ -15,7 +15,16 @@ const HOST_ID = "local";
 /** A task as the core holds it, or as the store gives it back. */
 export type TaskFacts = Pick<
   Task,
-  "num" | "spec" | "state" | "attemptCount" | "lastFence" | "failedAgentIds" | "replays" | "attempts" | "progress"
+  | "num"
+  | "spec"
+  | "priority"
+  | "state"
+  | "attemptCount"
+  | "lastFence"
+  | "failedAgentIds"
+  | "replays"
+  | "attempts"
+  | "progress"
 >;
 
 export function settledAsTask(facts: SettledFacts): TaskFacts {
@@ -58,16 +67,21 @@ export function taskView(
     context: rest.context,
     metadata: rest.metadata,
     requires: spec.requires,
-    priority: PRIORITY_NAMES[spec.priority],
+    priority: PRIORITY_NAMES[task.priority],
     dependencies: spec.dependencies,
     onDependencyFailure: spec.onDependencyFailure,
     preferredAgent: spec.preferredAgent,
+    fairnessKey: spec.fairnessKey,
     idempotencyKey: spec.idempotencyKey,
     parentId: spec.parentId,
     maxAttempts: spec.maxAttempts,
     retryable: spec.retryable,
     timeoutMs: spec.timeoutMs,
     deadlineAt: spec.deadlineAtMs === undefined ? undefined : iso(spec.deadlineAtMs),
+    escalate:
+      spec.escalate === undefined
+        ? undefined
+        : { atShare: spec.escalate.atShare, priority: PRIORITY_NAMES[spec.escalate.priority] },
     runAt: spec.runAtMs === undefined ? undefined : iso(spec.runAtMs),
     status: statusOf(task),
     waiting: waitingView(state, task),
@@ -153,6 +167,7 @@ function agentDetail(state: NamespaceState, spec: TaskFacts["spec"]): string {
   const needs = spec.requires.length > 0 ? spec.requires.join(", ") : `type ${spec.type}`;
   if (seats.length === 0) return `no agent of pool ${spec.pool} offers ${needs}`;
   if (seats.every(({ agent }) => agent.lifecycle !== "ready")) return `none of ${seats.length} agents is up`;
+  if (state.queues.get(spec.pool)?.isKeyFull(spec.fairnessKey)) return "as many tasks of its fairness key run as may";
   return `all of ${seats.length} agents are taken`;
 }
 

@@ -6,7 +6,7 @@ import { encodeJson, utf8Bytes } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
-import type { ResolvedTask } from "./options.ts";
+import { priorityOf, type ResolvedTask } from "./options.ts";
 
 /** All that a task brings along. Bytes of UTF-8. */
 export const TASK_LIMIT_BYTES = 1_048_576;
@@ -34,12 +34,17 @@ export function submissionOf(
     dependencies: task.dependencies,
     onDependencyFailure: input.onDependencyFailure ?? "cancel",
     preferredAgent: input.preferredAgent,
+    fairnessKey: input.fairnessKey,
     idempotencyKey: input.idempotencyKey,
     bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
     maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,
     retryable: input.retryable ?? true,
     timeoutMs: input.timeoutMs,
     deadlineAtMs: task.deadlineAtMs,
+    escalate:
+      input.escalate === undefined
+        ? undefined
+        : { atShare: input.escalate.atShare, priority: priorityOf(input.escalate.priority) },
     runAtMs: task.runAtMs,
     parentId: input.parentId === undefined ? undefined : asTaskId(input.parentId),
     createdAtMs: nowMs,

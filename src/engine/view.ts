@@ -45,12 +45,14 @@ export interface TaskView {
   dependencies: readonly string[];
   onDependencyFailure: DependencyPolicy;
   preferredAgent?: string;
+  fairnessKey?: string;
   idempotencyKey?: string;
   parentId?: string;
   maxAttempts: number;
   retryable: boolean;
   timeoutMs?: number;
   deadlineAt?: string;
+  escalate?: { atShare: number; priority: PriorityName };
   runAt?: string;
   status: TaskStatus;
   waiting?: { reason: WaitingReason; detail?: string; until?: string; on?: readonly string[] };

@@ -86,6 +86,7 @@ export function openTask(num: number, given: Partial<OpenFacts> = {}): OpenFacts
     num,
     spec: aSpec(num),
     state: { name: "waiting", reason: "agent" },
+    priority: 3,
     queuedAtMs: 1_700_000_000_000 + num,
     first: false,
     attemptCount: 0,
@@ -115,6 +116,7 @@ export function settledTask(
   return {
     num,
     spec: aSpec(num, spec),
+    priority: 3,
     settlement: { status, settledAtMs: 1_700_000_001_000 + num, deadLettered },
     queuedAtMs: 1_700_000_000_000 + num,
     attemptCount: 1,

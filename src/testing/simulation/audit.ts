@@ -116,6 +116,8 @@ export class Audit {
       case "task.waiting":
         this.#waiting(event, bounds);
         break;
+      case "task.deadline_near":
+        break;
       case "task.dependency_met":
         this.#met(event);
         break;
