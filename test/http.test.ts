@@ -131,6 +131,8 @@ const ROUTES = [
   "POST /v1/pools",
   "GET /v1/pools/:pool",
   "DELETE /v1/pools/:pool",
+  "GET /v1/pools/:pool/quarantine",
+  "DELETE /v1/pools/:pool/quarantine/:fingerprint",
   "GET /v1/pools/:pool/metrics",
   "GET /v1/pools/:pool/analytics",
   "POST /v1/pools/:pool/tasks",
@@ -788,6 +790,38 @@ describe("explain", () => {
       change: ["ada has to have a free slot"],
     });
     expectProblem(await get("/v1/tasks/nobody/explain"), 404, "not_found");
+  });
+});
+
+describe("the quarantine", () => {
+  test("S2-L03 refuses what killed its agents with 422 until it is let go, or replayed", async () => {
+    const pool = "poisonous";
+    await post("/v1/pools", { id: pool, poisonLimit: 1, lease: { ttlMs: 100, renewMs: 10 } });
+    const { body: agent } = await post(`/v1/pools/${pool}/agents`, { kind: "remote", name: "victim" });
+    const bad = { prompt: "bad", context: { b: 1, a: [2] }, metadata: { is: "not looked at" } };
+    await post(`/v1/pools/${pool}/tasks`, { id: "poison-1", ...bad });
+    // It takes the task and is never heard of again.
+    await claim(agent.id);
+    const poisoned = await taskUntil("poison-1", ({ status }) => status === "failed");
+    expect(poisoned).toMatchObject({ deadLettered: true, error: { code: "poisoned" } });
+
+    const { body: list } = await get(`/v1/pools/${pool}/quarantine`);
+    const [{ fingerprint, taskId, at }] = list.items;
+    expect(list.items).toHaveLength(1);
+    expect([taskId, at]).toEqual(["poison-1", poisoned.settledAt]);
+    expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
+    const again = { context: { a: [2], b: 1 }, prompt: "bad", type: "general" };
+    const refused = await post(`/v1/pools/${pool}/tasks`, again);
+    expectProblem(refused, 422, "quarantined");
+    expect(refused.body).toMatchObject({ fingerprint, taskId: "poison-1" });
+    expect((await post(`/v1/pools/${pool}/tasks`, { ...again, type: "other" })).status).toBe(201);
+
+    const path = `/v1/pools/${pool}/quarantine/${fingerprint}`;
+    expect((await ask("DELETE", path)).status).toBe(200);
+    expectProblem(await ask("DELETE", path), 404, "not_found");
+    expect((await get(`/v1/pools/${pool}/quarantine`)).body).toEqual({ items: [] });
+    expect((await post(`/v1/pools/${pool}/tasks`, again)).status).toBe(201);
+    expectProblem(await get("/v1/pools/none/quarantine"), 404, "not_found");
   });
 });
 

@@ -46,6 +46,8 @@ export interface AgentEvents {
   ready(): void;
   /** The process is gone (or could not be started); every run on it has ended or will be reported as lost. */
   exited(exit: {
+    /** We had ended it. */
+    readonly asked?: true;
     readonly code: number | null;
     readonly signal: string | null;
     readonly reason: string;

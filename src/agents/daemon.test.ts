@@ -385,7 +385,7 @@ test("S2-15 a probe is bad when it is aborted, and when there is no process", as
 test("S2-19 closing asks first: a daemon that listens ends by SIGTERM, told as stopped", async () => {
   const { driver, events } = await openReady({ context: { stopMs: 3_600_000 } });
   await driver.close();
-  expect(events.exits).toEqual([{ code: null, signal: "SIGTERM", reason: "stopped", logTail: [] }]);
+  expect(events.exits).toEqual([{ code: null, signal: "SIGTERM", asked: true, reason: "stopped", logTail: [] }]);
 });
 
 test("S2-19 a daemon that ignores SIGTERM is killed after stopMs", async () => {

@@ -127,7 +127,7 @@ class Daemon implements DaemonDriver {
     this.#process = process;
     if (term.closed) await process.stop();
     const end = await process.live(() => events.ready());
-    tell(events, end, process.tail.lines());
+    tell(events, process.isStopping ? { ...end, asked: true } : end, process.tail.lines());
   }
 
   /** Fixed, or chosen by the system and then kept over restarts while it is free. */
@@ -163,6 +163,6 @@ class Daemon implements DaemonDriver {
   }
 }
 
-function tell(events: AgentEvents, end: DaemonEnd, logTail: readonly string[]): void {
+function tell(events: AgentEvents, end: DaemonEnd & { readonly asked?: true }, logTail: readonly string[]): void {
   events.exited({ ...end, logTail });
 }

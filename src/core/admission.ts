@@ -6,6 +6,8 @@ import type { Command, Known, Reply } from "./command.ts";
 import type { Resting } from "./event.ts";
 import { refuseCycle } from "./graph.ts";
 import type { Pool } from "./pool.ts";
+import { refuseQuarantined } from "./quarantine.ts";
+import type { FingerprintOf } from "./quarantined.ts";
 import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
@@ -32,7 +34,7 @@ export function admit(
   turn: Turn,
   { behind }: { readonly behind: boolean },
 ): Reply {
-  const { specs, partial, known } = command;
+  const { specs, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const cyclic = partial ? cyclesOf(specs) : new Map<TaskId, PoolError>();
   // Most tasks depend on nothing.
@@ -43,7 +45,7 @@ export function admit(
     try {
       const cycle = cyclic.get(spec.id);
       if (cycle !== undefined) throw cycle;
-      return decide(state, spec, { known, planned, batch, behind, nowMs: turn.nowMs });
+      return decide(state, spec, { known, planned, batch, behind, nowMs: turn.nowMs, fingerprintOf });
     } catch (error) {
       if (!(error instanceof PoolError)) throw error;
       // Who would wait for room waits with all of it.
@@ -102,9 +104,16 @@ function refuseOrphans(decisions: Decision[], batch: Set<TaskId>, state: Namespa
 function decide(
   state: NamespaceState,
   spec: TaskSpec,
-  facts: { known: Known; planned: Planned; batch: ReadonlySet<TaskId>; behind: boolean; nowMs: number },
+  facts: {
+    known: Known;
+    planned: Planned;
+    batch: ReadonlySet<TaskId>;
+    behind: boolean;
+    nowMs: number;
+    fingerprintOf: FingerprintOf | undefined;
+  },
 ): Decision {
-  const { known, planned, batch, behind, nowMs } = facts;
+  const { known, planned, batch, behind, nowMs, fingerprintOf } = facts;
   const pool = state.pools.get(spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
   if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
@@ -114,6 +123,7 @@ function decide(
   if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
   }
+  refuseQuarantined(pool, spec, fingerprintOf);
   const graph = resolveDependencies(state, spec, known, batch);
   const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
   const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);

@@ -68,6 +68,10 @@ export interface Run {
   readonly named: boolean;
   /** Of the agent's breaker. */
   readonly permit: Permit;
+  /** Its task has survived a kill: the agent takes nothing else meanwhile. */
+  readonly alone: boolean;
+  /** It was in company when its agent was found dead, so its own end there tells nothing about the task. */
+  readonly shared: boolean;
 }
 
 export interface LastExit {

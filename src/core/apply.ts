@@ -13,8 +13,10 @@ import {
   NO_STATS,
   type Run,
 } from "./agent.ts";
+import { isLocal, needsEmptyAgent, needsQuiet } from "./company.ts";
 import type { Event, Resting } from "./event.ts";
 import { HeldLine } from "./held-line.ts";
+import { type Kill, withKiller } from "./kill.ts";
 import type { Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import { Rate } from "./rate.ts";
@@ -24,6 +26,8 @@ import type { NamespaceState } from "./state.ts";
 import {
   ATTEMPTS_KEPT,
   type Attempt,
+  type EngineDeaths,
+  type Lease,
   LIFECYCLE,
   nearAtMs,
   type Priority,
@@ -163,6 +167,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       const task = taskOf(state, event.taskId);
       assert(task.state.name === "leased", "only a leased task is renewed");
       task.state = { name: "leased", lease: { ...task.state.lease, expiresAtMs: event.expiresAtMs } };
+      keepAlive(state, task.state.lease);
       break;
     }
     case "task.progressed":
@@ -194,6 +199,32 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       refresh(state, agent, nowMs);
       break;
     }
+    case "task.spared":
+      taskOf(state, event.taskId).deaths = undefined;
+      break;
+    case "payload.quarantined": {
+      const { type: _, ...quarantined } = event;
+      poolOf(state, event.pool).quarantine.set(event.fingerprint, quarantined);
+      break;
+    }
+    case "payload.released":
+      poolOf(state, event.pool).quarantine.delete(event.fingerprint);
+      break;
+    case "runs.shared": {
+      const { runs } = agentOf(state, event.agentId);
+      for (const run of runs.values()) runs.set(run.fence, { ...run, shared: true });
+      break;
+    }
+    case "agent.reserved": {
+      const agent = agentOf(state, event.agentId);
+      queueOf(state, agent.identity.pool).reservations.reserve(event.agentId, event.taskId);
+      refresh(state, agent, nowMs);
+      break;
+    }
+    case "pool.quieted":
+      queueOf(state, event.pool).reservations.quietFor = event.taskId;
+      state.dirty.add(event.pool);
+      break;
     case "run.named": {
       const { runs } = agentOf(state, event.agentId);
       const run = runs.get(event.fence);
@@ -246,6 +277,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     held: new Set(),
     heldIsDue: false,
     drain: new DrainRate(),
+    quarantine: new Map(),
   };
 }
 
@@ -338,6 +370,8 @@ function usedRate(state: NamespaceState, rate: Rate, nowMs: number): void {
 function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {
   const queue = queueOf(state, poolId);
   queue.unseat(id);
+  const reservedFor = queue.reservations.taskOf(id);
+  if (reservedFor !== undefined) queue.reservations.endOf(reservedFor);
   queue.rosterVersion += 1;
   leaveRate(state, id);
   poolOf(state, poolId).agentIds.delete(id);
@@ -428,15 +462,25 @@ function judge(agent: Agent, findings: Agent["findings"]): void {
 
 /** Whoever waits for somebody else to serve is looked at again. */
 function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void {
-  queueOf(state, agent.identity.pool).rosterVersion += 1;
+  const queue = queueOf(state, agent.identity.pool);
+  queue.rosterVersion += 1;
+  // Who can't serve is kept free for nobody.
+  const reservedFor = queue.reservations.taskOf(agent.identity.id);
+  if (reservedFor !== undefined && !isServing(agent, nowMs)) queue.reservations.endOf(reservedFor);
   refresh(state, agent, nowMs);
   state.dirty.add(agent.identity.pool);
 }
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
-  const free = againstAgent(poolOf(state, agent.identity.pool), agent, nowMs) === undefined;
-  queueOf(state, agent.identity.pool).refresh(agent, free);
+  const queue = queueOf(state, agent.identity.pool);
+  const drains = agent.runs.size > 0 && queue.reservations.taskOf(agent.identity.id) !== undefined;
+  const free = againstAgent(poolOf(state, agent.identity.pool), agent, nowMs) === undefined && !drains;
+  queue.refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
+}
+
+function isServing({ lifecycle, health, cooldownUntilMs }: Agent, nowMs: number): boolean {
+  return lifecycle === "ready" && health !== "unhealthy" && cooldownUntilMs <= nowMs;
 }
 
 // --- tasks ---
@@ -483,6 +527,8 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     owes: false,
     again: false,
     refunds: 0,
+    killers: undefined,
+    deaths: undefined,
     replays: 0,
     unmet: 0,
     failedDependencies: [],
@@ -565,7 +611,29 @@ function move(state: NamespaceState, task: Task, next: TaskState, nowMs: number)
   }
   if (next.name === "leased") queueOf(state, task.spec.pool).began(task);
   task.state = next;
+  endReservations(state, task, nowMs);
   settleInto(state, task, nowMs);
+}
+
+/** Whoever was kept free for the task is free for others, once it no longer waits for that. */
+function endReservations(state: NamespaceState, task: Task, nowMs: number): void {
+  const { id, pool } = task.spec;
+  const { reservations } = queueOf(state, pool);
+  if (!needsEmptyAgent(task) && !needsQuiet(task) && reservations.quietFor !== id) return;
+  state.dirty.add(pool);
+  const keptId = reservations.endOf(id);
+  const kept = keptId === undefined ? undefined : state.agents.get(keptId);
+  if (kept !== undefined) refresh(state, kept, nowMs);
+  const runner = task.state.name === "leased" ? state.agents.get(task.state.lease.agentId) : undefined;
+  if (runner !== undefined && isLocal(runner) && needsQuiet(task)) reservations.quietFor = id;
+  else if (reservations.quietFor === id) reservations.quietFor = undefined;
+}
+
+/** Its agent lives, so the death that left the run in company was none. */
+function keepAlive(state: NamespaceState, { agentId, fence }: Lease): void {
+  const runs = state.agents.get(agentId)?.runs;
+  const run = runs?.get(fence);
+  if (run?.shared === true) runs?.set(fence, { ...run, shared: false });
 }
 
 function settleInto(state: NamespaceState, task: Task, nowMs: number): void {
@@ -620,6 +688,8 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
     orphaned: false,
     named: false,
     permit: { generation: agent.breaker.generation, number: 0 },
+    alone: needsEmptyAgent(task),
+    shared: false,
   });
   agent.stats = { ...agent.stats, lastActivityAtMs: atMs };
   agent.rate?.begin(nowMs);
@@ -649,7 +719,21 @@ function start(state: NamespaceState, id: TaskId, atMs: number): void {
 function endAttempt(
   state: NamespaceState,
   task: Task,
-  { attempt, charged, exclude, held }: { attempt: Attempt; charged: boolean; exclude: boolean; held: boolean },
+  {
+    attempt,
+    charged,
+    exclude,
+    held,
+    kill,
+    deaths,
+  }: {
+    attempt: Attempt;
+    charged: boolean;
+    exclude: boolean;
+    held: boolean;
+    kill?: Kill | undefined;
+    deaths?: EngineDeaths | undefined;
+  },
   nowMs: number,
 ): void {
   assert(task.state.name === "leased", "only a leased task has an attempt to end");
@@ -657,6 +741,10 @@ function endAttempt(
   task.attempts = [...task.attempts, attempt].slice(-ATTEMPTS_KEPT);
   task.again = false;
   task.owes = attempt.outcome === "failed" || attempt.outcome === "timed_out";
+  if (kill !== undefined)
+    task.killers = kill.counted ? withKiller(task.killers, attempt.agentId) : (task.killers ?? []);
+  // Who was on trial and came out of it otherwise is like any other task again.
+  if (deaths !== undefined || (needsQuiet(task) && attempt.outcome !== "released")) task.deaths = deaths;
   if (charged) task.attemptCount += 1;
   else if (attempt.outcome !== "throttled") task.refunds += 1;
   if (exclude && !task.failedAgentIds.includes(attempt.agentId)) {

@@ -62,6 +62,8 @@ export function answerClaims(state: NamespaceState, turn: Turn): void {
     });
     turn.request({ type: "answer_claim", claimId: agent.claim.claimId, attempts });
     turn.record({ type: "claim.closed", agentId: agent.identity.id });
+    // It has waited until now.
+    turn.record({ type: "agent.seen", agentId: agent.identity.id, atMs: turn.nowMs });
   }
 }
 

@@ -4,6 +4,7 @@ import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "./agent.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PoolOptions } from "./pool.ts";
+import type { FingerprintOf } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { TaskSpec } from "./task.ts";
 
@@ -29,11 +30,21 @@ export type Command =
       readonly known: Known;
       /** The caller would wait for room; under this number it is told of it. */
       readonly hold?: number | undefined;
+      /** Asked only where something is in quarantine. */
+      readonly fingerprintOf?: FingerprintOf | undefined;
     }
   /** Whoever was held has gone. */
   | { readonly type: "let_go"; readonly pool: PoolId; readonly holdId: number }
   | { readonly type: "cancel"; readonly taskId: TaskId; readonly reason: string; readonly known: Known }
-  | { readonly type: "replay"; readonly taskId: TaskId; readonly known: Known }
+  | {
+      readonly type: "replay";
+      readonly taskId: TaskId;
+      readonly known: Known;
+      /** Of its payload as it was. */
+      readonly fingerprint?: string | undefined;
+    }
+  /** A payload leaves the quarantine. */
+  | { readonly type: "release_payload"; readonly pool: PoolId; readonly fingerprint: string }
   | {
       readonly type: "report";
       readonly agentId: AgentId | undefined;
@@ -49,6 +60,8 @@ export type Command =
       readonly type: "agent_exited";
       readonly agentId: AgentId;
       readonly exit: {
+        /** We had ended it. */
+        readonly asked?: true | undefined;
         readonly code: number | null;
         readonly signal: string | null;
         readonly reason: string;

@@ -5,9 +5,11 @@ import type { Breaker, Permit, Transition } from "../policies/breaker/breaker.ts
 import type { Outcomes } from "../policies/health.ts";
 import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
 import type { Held } from "./held-line.ts";
+import type { Kill } from "./kill.ts";
 import type { PoolOptions } from "./pool.ts";
+import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
-import type { Attempt, Priority, Settlement, TaskSpec } from "./task.ts";
+import type { Attempt, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
 
 /** What a task waits for once it waits again. */
 export type Resting =
@@ -74,6 +76,10 @@ export type DurableEvent =
       /** The run may still be going on: its slot stays taken. */
       readonly held: boolean;
       readonly resting: Resting;
+      /** Its agent died with it. */
+      readonly kill?: Kill | undefined;
+      /** The engine died with it. */
+      readonly deaths?: EngineDeaths | undefined;
     }
   /** The task is final; with the attempt that ended with it, if one was running. */
   | {
@@ -85,6 +91,11 @@ export type DurableEvent =
       readonly exclude: boolean;
       readonly held: boolean;
     }
+  /** The engine died while other tasks ran, so the deaths of this one are not in a row. */
+  | { readonly type: "task.spared"; readonly taskId: TaskId }
+  /** What killed its agents is not taken again. */
+  | ({ readonly type: "payload.quarantined" } & Quarantined)
+  | { readonly type: "payload.released"; readonly pool: PoolId; readonly fingerprint: string }
   /** A dead letter begins a new life. Carries what the core had let go. */
   | { readonly type: "task.replayed"; readonly facts: SettledFacts; readonly atMs: number };
 
@@ -145,6 +156,12 @@ export type VolatileEvent =
       readonly types: readonly string[] | undefined;
     }
   | { readonly type: "claim.closed"; readonly agentId: AgentId }
+  /** Its death found several tasks on it. */
+  | { readonly type: "runs.shared"; readonly agentId: AgentId }
+  /** It takes nothing more until it is empty, and then runs this task alone. */
+  | { readonly type: "agent.reserved"; readonly agentId: AgentId; readonly taskId: TaskId }
+  /** No agent of this host takes anything but this task; undefined = that is over. */
+  | { readonly type: "pool.quieted"; readonly pool: PoolId; readonly taskId: TaskId | undefined }
   | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
   /** It waits for room in the queue, and for how long at most. */
   | { readonly type: "submission.held"; readonly pool: PoolId; readonly held: Held; readonly untilMs: number }
@@ -169,6 +186,9 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "attempt.ended": true,
   "task.settled": true,
   "task.replayed": true,
+  "task.spared": true,
+  "payload.quarantined": true,
+  "payload.released": true,
   "task.started_here": false,
   "lease.renewed": false,
   "task.progressed": false,
@@ -188,6 +208,9 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "run.named": false,
   "submission.held": false,
   "submission.let_go": false,
+  "runs.shared": false,
+  "agent.reserved": false,
+  "pool.quieted": false,
   "pool.draining": false,
   "namespace.draining": false,
 };

@@ -27,6 +27,10 @@ export class Lane {
   readonly excluded: ReadonlySet<AgentId> | undefined;
   /** A backoff is behind them: the excluded may serve when nobody else could. */
   readonly again: boolean;
+  /** They have survived a kill: only an agent that is empty may run them. */
+  readonly alone: boolean;
+  /** They ran at too many deaths of the engine: nothing else of this host may run beside them. */
+  readonly quiet: boolean;
   /** Somebody who is not excluded could serve. Kept by the matcher for lanes with exclusions. */
   couldOthers = true;
   /** Grows whenever another task comes to the head; heads in the groups' heaps name it. */
@@ -41,7 +45,14 @@ export class Lane {
   constructor(
     key: string,
     serviceClass: ServiceClass,
-    options: { priority: Priority; fairKey: FairKey<Lane>; excluded: ReadonlySet<AgentId> | undefined; again: boolean },
+    options: {
+      priority: Priority;
+      fairKey: FairKey<Lane>;
+      excluded: ReadonlySet<AgentId> | undefined;
+      again: boolean;
+      alone: boolean;
+      quiet: boolean;
+    },
   ) {
     this.key = key;
     this.serviceClass = serviceClass;
@@ -49,6 +60,8 @@ export class Lane {
     this.fairKey = options.fairKey;
     this.excluded = options.excluded;
     this.again = options.again;
+    this.alone = options.alone;
+    this.quiet = options.quiet;
   }
 
   /** Tasks that stand here. */

@@ -5,6 +5,7 @@ import { agentOf, poolOf } from "./apply.ts";
 import type { Command, Reply } from "./command.ts";
 import { DONE } from "./command.ts";
 import type { Outcome } from "./outcome.ts";
+import { markCompany } from "./poison.ts";
 import { endAttempt } from "./settle.ts";
 import { type NamespaceState, nextFence } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
@@ -81,12 +82,19 @@ export function expire(state: NamespaceState, task: Task, lease: Lease, turn: Tu
   const lost: Outcome = {
     name: "lost",
     blame: "agent",
-    kill: agent === undefined || agent.lifecycle === "crashed",
+    kill: agent !== undefined && fellSilent(state, agent, lease),
     error: { code: "lease_expired", message: "its agent fell silent" },
   };
   endAttempt(state, task, lost, turn, { held: agent !== undefined && agent.identity.kind !== "remote" });
   if (agent !== undefined)
     turn.request({ type: "stop", agentId: lease.agentId, taskId: task.spec.id, fence: lease.fence });
+}
+
+/** A remote agent has given no sign since the last renewal, and waits for no work either. */
+function fellSilent(state: NamespaceState, { identity, lastSeenAtMs, claim }: Agent, { expiresAtMs }: Lease): boolean {
+  if (identity.kind !== "remote" || claim !== undefined) return false;
+  const { ttlMs } = poolOf(state, identity.pool).options.lease;
+  return lastSeenAtMs <= expiresAtMs - ttlMs;
 }
 
 /** The attempt has run for longer than it may. */
@@ -99,6 +107,7 @@ export function timeOut(state: NamespaceState, task: Task, lease: Lease, turn: T
 
 /** Ends every attempt that runs on the agent. */
 export function endAllOn(state: NamespaceState, agentId: Agent["identity"]["id"], outcome: Outcome, turn: Turn): void {
+  if (outcome.name === "lost" && outcome.kill) markCompany(state, { agentId }, turn);
   for (const run of [...agentOf(state, agentId).runs.values()]) {
     const task = state.tasks.get(run.taskId);
     if (task !== undefined && currentLease(state, run) !== undefined) {

@@ -5,11 +5,12 @@ import type { Balancer } from "../policies/balancer/balancer.ts";
 import { leastLoaded } from "../policies/balancer/least-loaded.ts";
 import { roundRobin } from "../policies/balancer/round-robin.ts";
 import { poolOf, queueOf } from "./apply.ts";
+import { isLocal } from "./company.ts";
 import type { Lane } from "./lane.ts";
 import { grant } from "./lease.ts";
 import type { Pool, Strategy } from "./pool.ts";
 import type { Seat } from "./pool-queue.ts";
-import { anotherCouldServe } from "./roster.ts";
+import { anotherCouldServe, couldServe } from "./roster.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
@@ -28,6 +29,7 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const pool = poolOf(state, id);
   const queue = queueOf(state, id);
   reviewExclusions(state, pool, turn);
+  reviewQuiet(state, pool, turn);
   const aside: Lane[] = [];
   const { options } = pool;
   for (let lane = queue.next(options); lane !== undefined; lane = queue.next(options)) {
@@ -37,6 +39,7 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
       queue.served(task, options);
       grant(state, task, choose(pool, task, seats, turn).agent, turn);
     } else {
+      if (lane.alone || lane.quiet) makeRoom(state, { pool, lane, task }, turn);
       queue.setAside(lane);
       aside.push(lane);
     }
@@ -90,6 +93,40 @@ function backOffAll(lane: Lane, pool: Pool, turn: Turn): void {
     const untilMs = turn.nowMs + backoffMs(Math.max(1, task.attemptCount), turn.random, backoff);
     turn.record({ type: "task.waiting", taskId: task.spec.id, resting: { reason: "retry", untilMs }, again: false });
   }
+}
+
+/** It is a task's turn that needs to be alone: others must not fill the place before it is empty. */
+function makeRoom(
+  state: NamespaceState,
+  { pool, lane, task }: { pool: Pool; lane: Lane; task: Task },
+  turn: Turn,
+): void {
+  const queue = queueOf(state, pool.id);
+  const { reservations } = queue;
+  const now = { nowMs: turn.nowMs, untilMs: turn.nowMs };
+  const seats = queue.inTheWay(lane, task).filter(({ agent }) => couldServe(agent, now));
+  const taskId = task.spec.id;
+  const here = seats.some(({ agent }) => isLocal(agent));
+  if (lane.quiet && here && reservations.quietFor === undefined) {
+    turn.record({ type: "pool.quieted", pool: pool.id, taskId });
+  }
+  if (!lane.alone || reservations.has(taskId)) return;
+  const open = seats.filter(({ agent }) => reservations.taskOf(agent.identity.id) === undefined && agent.runs.size > 0);
+  // Whoever will be empty first, as far as one can tell.
+  open.sort((a, b) => a.inFlight - b.inFlight || a.ordinal - b.ordinal);
+  const [seat] = open;
+  if (seat !== undefined) turn.record({ type: "agent.reserved", agentId: seat.agentId, taskId });
+}
+
+/** Quiet is kept for a task only while somebody here could run it. */
+function reviewQuiet(state: NamespaceState, pool: Pool, turn: Turn): void {
+  const queue = queueOf(state, pool.id);
+  const { quietFor } = queue.reservations;
+  const task = quietFor === undefined ? undefined : state.tasks.get(quietFor);
+  if (task?.state.name !== "waiting") return;
+  const now = { nowMs: turn.nowMs, untilMs: turn.nowMs };
+  for (const { agent } of queue.seatsFor(task.spec)) if (isLocal(agent) && couldServe(agent, now)) return;
+  turn.record({ type: "pool.quieted", pool: pool.id, taskId: undefined });
 }
 
 function isNonEmpty<T>(list: readonly T[]): list is readonly [T, ...T[]] {

@@ -5,6 +5,7 @@
 import type { AgentId } from "../base/ids.ts";
 import { Serving } from "../policies/serving.ts";
 import type { Agent } from "./agent.ts";
+import { isLocal, needsEmptyAgent, needsQuiet, Reservations } from "./company.ts";
 import { type FairKey, FairKeys, type KeyRooms } from "./fair-keys.ts";
 import { Lane, precedes } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
@@ -86,6 +87,8 @@ export class PoolQueue {
   readonly #serving = new Serving();
   /** Lanes with exclusions that hold tasks: few, as only failures make them. */
   readonly #excluding = new Set<Lane>();
+  /** Agents that keep free for tasks that need to be alone. */
+  readonly reservations = new Reservations();
   /** Grows with every change of who could serve. */
   rosterVersion = 0;
   /** `rosterVersion` at which the lanes with exclusions were looked at last. */
@@ -214,12 +217,36 @@ export class PoolQueue {
   /** Those who are free and may serve the lane's head. */
   candidates(lane: Lane, head: Task): Seat[] {
     const found: Seat[] = [];
-    const taskId = head.spec.id;
     for (const group of this.#classOf(lane.serviceClass).groups) {
-      for (const seat of group.free)
-        if (againstPair(seat.agent, taskId, lane.excludedNow) === undefined) found.push(seat);
+      for (const seat of group.free) if (this.#mayTake(seat, lane, head)) found.push(seat);
     }
     return found;
+  }
+
+  /** Those who might serve the lane's head if nothing else ran where it needs to be alone. */
+  inTheWay(lane: Lane, head: Task): Seat[] {
+    const found: Seat[] = [];
+    for (const group of this.#classOf(lane.serviceClass).groups) {
+      for (const seat of group.members) if (this.#couldTake(seat, lane, head)) found.push(seat);
+    }
+    return found;
+  }
+
+  #mayTake(seat: Seat, lane: Lane, head: Task): boolean {
+    if (lane.alone && seat.agent.runs.size > 0) return false;
+    if (lane.quiet && isLocal(seat.agent) && this.#runsHere()) return false;
+    return this.#couldTake(seat, lane, head);
+  }
+
+  /** Something runs in this engine. Asked for tasks that need quiet only, which are few. */
+  #runsHere(): boolean {
+    for (const { agent } of this.#seats.values()) if (isLocal(agent) && agent.runs.size > 0) return true;
+    return false;
+  }
+
+  #couldTake({ agent }: Seat, lane: Lane, head: Task): boolean {
+    if (!this.reservations.allow(agent, head.spec.id)) return false;
+    return againstPair(agent, head.spec.id, lane.excludedNow) === undefined;
   }
 
   /** Passes the lane over until `restore`. */
@@ -290,13 +317,17 @@ export class PoolQueue {
     const { priority } = task;
     const entry = this.#classOf({ key: classKey(type, requires), type, requires });
     const failed = task.failedAgentIds;
-    const plain = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
+    const alone = needsEmptyAgent(task);
+    const quiet = needsQuiet(task);
+    const failing = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
+    const plain = alone || quiet ? `${failing} ${alone} ${quiet}` : failing;
     const key = fairnessKey === undefined ? plain : `${plain}\t${fairnessKey}`;
     let lane = entry.lanes.get(key);
     if (lane === undefined) {
       const excluded = failed.length === 0 ? undefined : new Set(failed);
       if (fairnessKey !== undefined) this.#takeTurns();
-      lane = new Lane(key, entry, { priority, fairKey: this.#keys.of(fairnessKey), excluded, again: task.again });
+      const fairKey = this.#keys.of(fairnessKey);
+      lane = new Lane(key, entry, { priority, fairKey, excluded, again: task.again, alone, quiet });
       entry.lanes.set(key, lane);
     }
     return lane;
@@ -328,7 +359,8 @@ export class PoolQueue {
 
   /** Lanes with exclusions or a fairness key come and go with their tasks; plain ones stay for the next. */
   #dropIfSpent(lane: Lane): void {
-    if (lane.size > 0 || (lane.excluded === undefined && lane.fairKey.isShared)) return;
+    const isPlain = lane.excluded === undefined && !lane.alone && !lane.quiet;
+    if (lane.size > 0 || (isPlain && lane.fairKey.isShared)) return;
     this.#excluding.delete(lane);
     this.#classOf(lane.serviceClass).lanes.delete(lane.key);
     this.#keys.drop(lane.fairKey);

@@ -8,6 +8,7 @@ import type { HealthOptions } from "../policies/health.ts";
 import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentKind } from "./agent.ts";
+import type { Quarantined } from "./quarantined.ts";
 import type { RateOptions } from "./rate.ts";
 import type { PriorityName } from "./task.ts";
 
@@ -146,6 +147,8 @@ export interface PoolOptions {
   readonly breaker: BreakerOptions | false;
   /** By the outcomes of an agent's attempts; false = outcomes say nothing about its health. */
   readonly health: HealthOptions | false;
+  /** Agents that may die with one task before it is taken for poison. 0 = any number. */
+  readonly poisonLimit: number;
 }
 
 /** What the core holds of a pool. Written by `apply` only. */
@@ -171,4 +174,6 @@ export interface Pool {
   heldIsDue: boolean;
   /** How fast those who wait for an agent get one. */
   readonly drain: DrainRate;
+  /** Payloads that it does not take, by fingerprint; oldest first. */
+  readonly quarantine: Map<string, Quarantined>;
 }

@@ -1,6 +1,6 @@
 /** The durable part of a task, as a store keeps it and gives it back. */
 import type { AgentId, TaskId } from "../base/ids.ts";
-import type { Attempt, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
+import type { Attempt, EngineDeaths, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
 
 /** What changes of an open task. Narrow: the spec is written once, beside it. */
 export interface OpenFacts {
@@ -24,6 +24,8 @@ export interface OpenFacts {
   readonly failedAgentIds: readonly AgentId[];
   readonly again: boolean;
   readonly refunds: number;
+  readonly killers?: readonly AgentId[] | undefined;
+  readonly deaths?: EngineDeaths | undefined;
   readonly replays: number;
   readonly unmet: number;
   readonly failedDependencies: readonly TaskId[];
@@ -64,6 +66,8 @@ export function openFacts(task: Task): OpenFacts {
     failedAgentIds: task.failedAgentIds,
     again: task.again,
     refunds: task.refunds,
+    killers: task.killers,
+    deaths: task.deaths,
     replays: task.replays,
     unmet: task.unmet,
     failedDependencies: task.failedDependencies,

@@ -1,8 +1,10 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
 import type { AgentIdentity } from "./agent.ts";
 import { apply, enter, newTask, poolOf, queueOf, waitFor } from "./apply.ts";
+import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
 import type { PoolOptions } from "./pool.ts";
+import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
 import { emptyState, type NamespaceState } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
@@ -14,6 +16,10 @@ export interface Stored {
   readonly agents: readonly AgentIdentity[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
+  /** Oldest first. */
+  readonly quarantine: readonly Quarantined[];
+  /** The newest term of an engine in which a task was settled; 0 = none. */
+  readonly settledEpoch: number;
 }
 
 export function restore(stored: Stored, nowMs: number): NamespaceState {
@@ -27,7 +33,11 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
     for (const id of facts.spec.dependencies) if (state.tasks.has(id)) waitFor(state, id, facts.spec.id);
   }
+  for (const quarantined of stored.quarantine) {
+    if (state.pools.has(quarantined.pool)) apply(state, { type: "payload.quarantined", ...quarantined }, nowMs);
+  }
   state.lastNum = Math.max(state.lastNum, stored.lastNum);
+  state.settledEpoch = stored.settledEpoch;
   return state;
 }
 
@@ -44,6 +54,8 @@ function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): vo
     owes: owes(facts),
     again: facts.again,
     refunds: facts.refunds,
+    killers: facts.killers,
+    deaths: facts.deaths,
     replays: facts.replays,
     unmet: facts.unmet,
     failedDependencies: facts.failedDependencies,
@@ -78,6 +90,8 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
     orphaned: false,
     named: false,
     permit: { generation: 0, number: 0 },
+    alone: needsEmptyAgent(task),
+    shared: false,
   });
   state.due.add({ kind: "lease", atMs: lease.expiresAtMs, taskId: id, fence: lease.fence });
   const timeoutMs = task.spec.timeoutMs ?? pool.options.timeoutMs;

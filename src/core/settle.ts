@@ -6,6 +6,7 @@ import { type Command, DONE, type Reply } from "./command.ts";
 import type { Resting } from "./event.ts";
 import { budgetSpentUntilMs } from "./held.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
+import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
 import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
 import type { NamespaceState } from "./state.ts";
@@ -79,34 +80,50 @@ export function endAttempt(
   const { lease } = task.state;
   const pool = poolOf(state, task.spec.pool);
   const { retry } = pool.options;
-  const verdict = afterAttempt(task, outcome, {
-    nowMs: turn.nowMs,
-    random: turn.random,
-    options: retry,
-    started: lease.startedAtMs !== undefined,
-    anotherCould: () =>
-      anotherCouldServe(
-        state,
-        task,
-        { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs },
-        turn.nowMs,
-      ),
-    budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
-  });
+  const deaths = deathsOf(state, task, lease, outcome);
+  const kill = killOf(state, task, lease, outcome);
+  if (kill !== undefined) markCompany(state, lease, turn);
+  const poison = poisonOf(state, task, lease, { outcome, kill, deaths });
+  const after = (): Verdict =>
+    afterAttempt(task, outcome, {
+      nowMs: turn.nowMs,
+      random: turn.random,
+      options: retry,
+      started: lease.startedAtMs !== undefined,
+      anotherCould: () =>
+        anotherCouldServe(
+          state,
+          task,
+          { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs },
+          turn.nowMs,
+        ),
+      budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
+    });
+  if (poison !== undefined && pool.options.poisonLimit > 0) turn.poisoned.push(task.spec.id);
+  const verdict: Verdict =
+    poison === undefined
+      ? after()
+      : { name: "settle", status: "failed", error: poison, charged: kill !== undefined, exclude: kill !== undefined };
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
   learn(state, task, { attempt, outcome }, turn);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);
   const { charged, exclude } = verdict;
   if (verdict.name === "wait") {
     const { resting } = verdict;
-    turn.record({ type: "attempt.ended", taskId: task.spec.id, attempt, charged, exclude, held, resting });
+    const told = { kill, deaths };
+    turn.record({ type: "attempt.ended", taskId: task.spec.id, attempt, charged, exclude, held, resting, ...told });
   } else settleAttempt(state, task, { verdict, outcome, attempt, held }, turn);
 }
 
 function settleAttempt(
   state: NamespaceState,
   task: Task,
-  ended: { verdict: Extract<Verdict, { name: "settle" }>; outcome: Outcome; attempt: Attempt; held: boolean },
+  ended: {
+    verdict: Extract<Verdict, { name: "settle" }>;
+    outcome: Outcome;
+    attempt: Attempt;
+    held: boolean;
+  },
   turn: Turn,
 ): void {
   const { verdict, outcome, attempt, held } = ended;

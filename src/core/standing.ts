@@ -7,6 +7,7 @@
 import type { AgentId, TaskId } from "../base/ids.ts";
 import { againstWork } from "./admits.ts";
 import type { Agent } from "./agent.ts";
+import { hasLoner } from "./company.ts";
 import type { Pool } from "./pool.ts";
 import { mayServe, type Profile, type ServiceClass } from "./service-class.ts";
 
@@ -25,7 +26,7 @@ export function againstAgent(pool: Pool, agent: Agent, nowMs: number): Against |
   const work = againstWork(pool, agent, nowMs);
   if (work !== undefined) return work;
   if (agent.cooldownUntilMs > nowMs || (agent.rate?.roomAtMs(nowMs) ?? nowMs) > nowMs) return "rate";
-  if (agent.runs.size >= agent.identity.concurrency) return "slot";
+  if (agent.runs.size >= agent.identity.concurrency || hasLoner(agent)) return "slot";
   if (agent.identity.kind !== "remote") return undefined;
   return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max ? undefined : "slot";
 }

@@ -29,6 +29,8 @@ export interface NamespaceState {
   readonly dirty: Set<PoolId>;
   /** Highest admission number given. */
   lastNum: number;
+  /** The newest term before this one in which a task was settled. */
+  settledEpoch: number;
   /** Fences issued in this term. */
   fences: number;
   /** No new work; with `matching` what waits may still start. */
@@ -52,9 +54,15 @@ export function emptyState(epoch: number): NamespaceState {
     due: new Due(),
     dirty: new Set(),
     lastNum: 0,
+    settledEpoch: 0,
     fences: 0,
     draining: undefined,
   };
+}
+
+/** The term in which a fence was issued. */
+export function epochOf(fence: number): number {
+  return Math.floor(fence / FENCES_PER_EPOCH);
 }
 
 /** The fence the next lease gets. */

@@ -8,7 +8,9 @@ import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
 import { matchReady } from "./match.ts";
 import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts";
+import { spareWaiting } from "./poison.ts";
 import type { PoolOptions } from "./pool.ts";
+import { release, releasePayload } from "./quarantine.ts";
 import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import {
@@ -47,6 +49,8 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return cancel(state, command, turn);
     case "replay":
       return replay(state, command, turn);
+    case "release_payload":
+      return releasePayload(state, command, turn);
     case "claim":
       return claim(state, command, turn);
     case "close_claim":
@@ -288,6 +292,7 @@ function replay(state: NamespaceState, command: Extract<Command, { type: "replay
   const pool = state.pools.get(facts.spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
   if (pool.draining) throw new PoolError("not_running", `pool ${pool.id} takes no more tasks`);
+  if (command.fingerprint !== undefined) release(pool, command.fingerprint, turn);
   turn.record({ type: "task.replayed", facts, atMs: turn.nowMs });
   return DONE;
 }
@@ -327,6 +332,7 @@ function deletePool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): R
   const left = openTasks(state).filter((task) => task.spec.pool === id);
   sweep(state, left, cancellation(turn.nowMs, "pool_deleted", `its pool ${id} was deleted`), turn);
   for (const agentId of [...pool.agentIds]) removeAgent(state, agentId, turn);
+  for (const fingerprint of [...pool.quarantine.keys()]) release(pool, fingerprint, turn);
   turn.record({ type: "pool.deleted", pool: id });
   return { type: "cancelled", count: left.length };
 }
@@ -337,10 +343,11 @@ function openTasks(state: NamespaceState): Task[] {
 
 /** After a start: attempts of children and functions died with the engine; remote ones get one full lease. */
 function recover(state: NamespaceState, turn: Turn): Reply {
-  for (const task of [...state.tasks.values()]) {
-    if (task.state.name !== "leased") continue;
-    const agent = state.agents.get(task.state.lease.agentId);
-    if (agent?.identity.kind === "remote") continue;
+  const died = openTasks(state).filter(({ state: now }) => {
+    return now.name === "leased" && state.agents.get(now.lease.agentId)?.identity.kind !== "remote";
+  });
+  if (died.length > 0) spareWaiting(state, turn);
+  for (const task of died) {
     const error = { code: "engine_died", message: "the engine died while it ran" };
     endAttempt(state, task, { name: "lost", blame: "engine", kill: false, error }, turn, { held: false });
   }

@@ -129,7 +129,8 @@ export function exited(state: NamespaceState, command: Extract<Command, { type: 
   const agent = state.agents.get(agentId);
   if (agent === undefined || !ALIVE.includes(agent.lifecycle)) return DONE;
   endAllOn(state, agentId, death(exit), turn);
-  const lastExit: LastExit = { ...exit, atMs: turn.nowMs };
+  const { code, signal, reason, logTail } = exit;
+  const lastExit: LastExit = { code, signal, reason, logTail, atMs: turn.nowMs };
   const decision = afterDeath(agent, turn.nowMs, turn.random, restartOptions(state, agent));
   const crashed = { type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs, lastExit } as const;
   if (decision.name === "restart") {
@@ -148,10 +149,10 @@ export function exited(state: NamespaceState, command: Extract<Command, { type: 
   return DONE;
 }
 
-function death({ code, signal, reason }: Extract<Command, { type: "agent_exited" }>["exit"]): Outcome {
+function death({ code, signal, reason, asked }: Extract<Command, { type: "agent_exited" }>["exit"]): Outcome {
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
   const message = `its agent died ${how}${reason === "" ? "" : `: ${reason}`}`;
-  return { name: "lost", blame: "agent", kill: true, error: { code: "agent_died", message } };
+  return { name: "lost", blame: "agent", kill: asked !== true, error: { code: "agent_died", message } };
 }
 
 function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {

@@ -129,6 +129,13 @@ export interface Attempt {
   readonly usage?: Usage | undefined;
 }
 
+/** Deaths of the engine while the task ran, without any settled task between them. */
+export interface EngineDeaths {
+  readonly count: number;
+  /** Term of the engine that died last. */
+  readonly epoch: number;
+}
+
 /** How many ended attempts a task remembers. */
 export const ATTEMPTS_KEPT = 50;
 
@@ -160,6 +167,10 @@ export interface Task {
   again: boolean;
   /** Attempts that were not charged, `throttled` excepted. */
   refunds: number;
+  /** Agents whose death counts against it, each once; undefined until it has survived one. */
+  killers: readonly AgentId[] | undefined;
+  /** Engine deaths in a row that it was running at; undefined without. */
+  deaths: EngineDeaths | undefined;
   replays: number;
   /** Dependencies that have not completed yet. */
   unmet: number;

@@ -12,6 +12,8 @@ export class Turn {
   /** In the order they happened. */
   readonly durable: DurableEvent[] = [];
   readonly effects: Effect[] = [];
+  /** Tasks that were found to be poison: the engine quarantines what they consist of before the commit. */
+  readonly poisoned: TaskId[] = [];
   /** Tasks that durable events of this turn touched. */
   readonly touched = new Set<TaskId>();
   readonly #state: NamespaceState;

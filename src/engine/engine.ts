@@ -183,6 +183,8 @@ class RunningEngine implements LocalEngine {
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
   pools = () => this.#pools.list();
   pool = (id: string) => this.#pools.get(id);
+  quarantine = (pool: string) => this.#pools.quarantine(pool);
+  releasePayload = (pool: string, fingerprint: string) => this.#pools.releasePayload(pool, fingerprint);
   metrics = (pool: string) => this.#metrics.metrics(pool);
   analytics = (pool: string) => this.#metrics.analytics(pool);
 

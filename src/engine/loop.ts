@@ -10,6 +10,7 @@ import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { Effect } from "../core/effect.ts";
+import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
@@ -17,6 +18,7 @@ import { Turn } from "../core/turn.ts";
 import type { Admitted, Commit, SettledRow, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 import { Stubs } from "./stubs.ts";
+import { payloadFingerprint } from "./submission.ts";
 import type { TurnClock } from "./turn-clock.ts";
 
 export interface LoopOptions {
@@ -135,6 +137,7 @@ export class Loop {
         }
       }
       matchLast(state, turn);
+      if (turn.poisoned.length > 0) await this.#quarantine(turn);
       const settled = turn.durable.length === 0 ? [] : await this.#commit(turn, store);
       this.#options.payloads.trim();
       for (const effect of turn.effects) this.#options.perform(effect, turn);
@@ -146,6 +149,17 @@ export class Loop {
       this.#forget(turn);
     } catch (error) {
       this.#fail(error, asked);
+    }
+  }
+
+  /** What the turn found to be poison goes into quarantine with the same commit. */
+  async #quarantine(turn: Turn): Promise<void> {
+    const { state, store, payloads } = this.#options;
+    for (const id of turn.poisoned) {
+      const task = state.tasks.get(id);
+      if (task === undefined) continue;
+      const body = payloads.body(id) ?? (await store.bodies([task.num])).get(task.num) ?? {};
+      quarantine(state, task, payloadFingerprint(task.spec, body), turn);
     }
   }
 
@@ -166,6 +180,7 @@ export class Loop {
     const reopened: Commit["reopened"][number][] = [];
     const pools: Commit["pools"][number][] = [];
     const agents: Commit["agents"][number][] = [];
+    const quarantined: Commit["quarantine"][number][] = [];
     for (const event of turn.durable) {
       switch (event.type) {
         case "task.submitted":
@@ -189,6 +204,14 @@ export class Loop {
         case "agent.removed":
           agents.push({ id: event.agentId, record: null });
           break;
+        case "payload.quarantined": {
+          const { type: _, ...record } = event;
+          quarantined.push({ pool: event.pool, fingerprint: event.fingerprint, record });
+          break;
+        }
+        case "payload.released":
+          quarantined.push({ pool: event.pool, fingerprint: event.fingerprint, record: null });
+          break;
         default:
       }
     }
@@ -202,7 +225,8 @@ export class Loop {
       }
     }
     const firstSeq = this.#lastSeq + 1;
-    return { firstSeq, atMs: turn.nowMs, events: turn.durable, admitted, open, settled, reopened, pools, agents };
+    const facts = { admitted, open, settled, reopened, pools, agents, quarantine: quarantined };
+    return { firstSeq, atMs: turn.nowMs, events: turn.durable, ...facts };
   }
 
   /** Settled tasks leave the core once nobody can ask for them who would not find them in the store. */

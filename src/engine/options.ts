@@ -256,6 +256,7 @@ export const poolSchema = z.strictObject({
   abandonMs: duration(0).optional(),
   restart: restartSchema.optional(),
   probe: probeSchema.optional(),
+  poisonLimit: count(0, 10_000).optional(),
   daemon: daemonSchema.optional(),
   breaker: z.union([z.literal(false), breakerSchema]).optional(),
   health: z.union([z.literal(false), healthSchema]).optional(),
@@ -387,6 +388,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     probe,
     breaker: parsed.breaker === false ? false : resolveBreaker(parsed.breaker),
     health: parsed.health === false ? false : resolveHealth(parsed.health),
+    // Two agents may die by accident with one task; three hardly do.
+    poisonLimit: parsed.poisonLimit ?? 3,
   };
 
   function resolveAgent(

@@ -10,10 +10,10 @@ import type { NamespaceState } from "../core/state.ts";
 import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { type PoolOptionsInput, resolvePool } from "./options.ts";
-import { agentsInOrder, poolView } from "./present.ts";
+import { agentsInOrder, iso, poolView } from "./present.ts";
 import { rollOf } from "./roll.ts";
 import { StartWatch } from "./start-watch.ts";
-import type { PoolView } from "./view.ts";
+import type { PoolView, QuarantineView } from "./view.ts";
 
 /** How long a deleted pool may finish its work when nothing is said. */
 const DELETE_DRAIN_MS = 30_000;
@@ -133,6 +133,15 @@ export class PoolDesk {
     const reply = await this.#frame.loop.ask({ type: "delete_pool", pool });
     this.#taken.delete(pool);
     return { cancelled: reply.type === "cancelled" ? reply.count : 0, completed };
+  }
+
+  quarantine(id: string): QuarantineView[] {
+    const { quarantine } = existingPool(this.#frame.state, id);
+    return [...quarantine.values()].map(({ fingerprint, by, atMs }) => ({ fingerprint, taskId: by, at: iso(atMs) }));
+  }
+
+  async releasePayload(id: string, fingerprint: string): Promise<void> {
+    await this.#frame.loop.ask({ type: "release_payload", pool: asPoolId(id), fingerprint });
   }
 
   list(): PoolView[] {

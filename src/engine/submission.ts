@@ -7,6 +7,7 @@ import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
 import { priorityOf, type ResolvedTask } from "./options.ts";
+import { restOf } from "./present.ts";
 
 /** All that a task brings along. Bytes of UTF-8. */
 export const TASK_LIMIT_BYTES = 1_048_576;
@@ -69,6 +70,12 @@ function bodyOf({ prompt, input, context, metadata }: ResolvedTask["input"]): Ta
     }
   }
   return { prompt, rest };
+}
+
+/** What a payload consists of, whoever hands it in: SHA-256 of `{ type, prompt, input, context, dependencies }`. */
+export function payloadFingerprint({ type, dependencies }: TaskSpec, body: TaskBody): string {
+  const { input, context } = restOf(body);
+  return fingerprint({ type, prompt: body.prompt, input, context, dependencies: [...dependencies].sort() });
 }
 
 /** SHA-256 of the request, whatever the order of its keys. */

@@ -3,12 +3,13 @@ import { sleep } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
+import type { FingerprintOf } from "../core/quarantined.ts";
 import { notFound } from "../core/settle.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { resolveTask, type TaskInput } from "./options.ts";
-import { type Submission, submissionOf } from "./submission.ts";
+import { payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
 import type { Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
 
@@ -90,8 +91,10 @@ export class TaskDesk {
     const unknown = [...ids].filter((id) => !tasks.has(id));
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
     return this.#frame.loop.stubs.lookUp(unknown, keys, async (known) => {
+      const bodies = new Map(submissions.map(({ spec, body }) => [spec, body]));
+      const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, bodies.get(spec) ?? {});
       try {
-        const reply = await this.#ask({ type: "submit", specs, partial, known }, signal);
+        const reply = await this.#ask({ type: "submit", specs, partial, known, fingerprintOf }, signal);
         if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
         for (const item of reply.items) if ("error" in item) this.#countRefusal(specs[0]?.pool, item.error);
         return reply.items;
@@ -188,8 +191,10 @@ export class TaskDesk {
   async replay(id: string): Promise<TaskView> {
     const taskId = asTaskId(id);
     await this.#frame.loop.stored();
+    const entry = await this.#frame.store.entry(taskId);
+    const fingerprint = entry === undefined ? undefined : payloadFingerprint(entry.facts.spec, entry.body);
     await this.#frame.loop.stubs.lookUp([taskId], [], (known) =>
-      this.#frame.loop.ask({ type: "replay", taskId, known }),
+      this.#frame.loop.ask({ type: "replay", taskId, known, fingerprint }),
     );
     return this.#frame.reader.task(taskId);
   }

@@ -9,6 +9,7 @@ import type {
   PoolHealthView,
   PoolMetricsView,
   PoolView,
+  QuarantineView,
   TaskStatus,
   TaskView,
 } from "./view.ts";
@@ -104,6 +105,10 @@ export interface Engine {
   pools(): PoolView[];
   /** Counts include what is settled. */
   pool(id: string): Promise<PoolView>;
+  /** Payloads that the pool refuses, oldest first. */
+  quarantine(pool: string): QuarantineView[];
+  /** Takes such payloads again; `not_found` when the fingerprint is not there. */
+  releasePayload(pool: string, fingerprint: string): Promise<void>;
   metrics(pool: string): Promise<PoolMetricsView>;
   /** The last 24 h. */
   analytics(pool: string): Promise<AnalyticsView>;

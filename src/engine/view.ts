@@ -217,6 +217,14 @@ export interface AnalyticsView {
   errorRate: number | null;
 }
 
+/** A payload that its pool does not take. */
+export interface QuarantineView {
+  fingerprint: string;
+  /** The task that was found to be poison. */
+  taskId: string;
+  at: string;
+}
+
 /** S2-21 in its own names. */
 export interface PoolHealthView {
   pool_size: number;

@@ -6,6 +6,7 @@ import { InvariantError } from "../base/assert.ts";
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
+import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
 import { MemoryHistory } from "./memory-history.ts";
@@ -51,6 +52,9 @@ class MemoryStore implements Store {
   readonly #bodies = new Map<number, TaskBody>();
   /** Newest task under each idempotency key. */
   readonly #keys = new Map<string, TaskId>();
+  /** By pool and fingerprint. */
+  readonly #quarantine = new Map<string, Quarantined>();
+  #settledEpoch = 0;
   #history: MemoryHistory;
   readonly #events = new RecentEvents(EVENTS_IN_MEMORY);
   #lastNum = 0;
@@ -71,6 +75,8 @@ class MemoryStore implements Store {
       pools: [...this.#pools.values()],
       agents: [...this.#agents.values()],
       open: [...this.#open.values()].sort((a, b) => a.num - b.num),
+      quarantine: [...this.#quarantine.values()],
+      settledEpoch: this.#settledEpoch,
     };
   }
 
@@ -88,6 +94,10 @@ class MemoryStore implements Store {
     for (const row of commit.settled) this.#settle(row);
     for (const { id, record } of commit.pools) put(this.#pools, id, record);
     for (const { id, record } of commit.agents) put(this.#agents, id, record);
+    for (const { pool, fingerprint, record } of commit.quarantine) {
+      put(this.#quarantine, `${pool} ${fingerprint}`, record);
+    }
+    if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
     this.#events.add(commit.firstSeq, commit.atMs, commit.events);
     return DONE;
   }
@@ -150,7 +160,7 @@ class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys]) map.clear();
+    for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#quarantine]) map.clear();
     this.#history = new MemoryHistory(0);
     this.#events.clear();
   }

@@ -4,6 +4,7 @@ import { assert } from "../base/assert.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { DurableEvent } from "../core/event.ts";
+import type { Quarantined } from "../core/quarantined.ts";
 import type { SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
 import { prepareAll } from "./sqlite-schema.ts";
@@ -24,6 +25,8 @@ const READS = {
   lastNum: "SELECT max(num) AS n FROM tasks",
   pools: "SELECT record FROM pools ORDER BY rowid",
   agents: "SELECT record FROM agents ORDER BY rowid",
+  quarantine: "SELECT record FROM quarantine ORDER BY rowid",
+  settledEpoch: "SELECT value AS n FROM meta WHERE key = 'settled_epoch'",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
   deadLetters: `SELECT pool, count(*) AS n FROM history ${DEAD_ONLY} WHERE dead = 1 GROUP BY pool`,
@@ -62,6 +65,8 @@ export class SqliteReader {
         assert(spec !== null, "every open task was admitted");
         return openFactsOf(Number(num), String(spec), String(facts));
       }),
+      quarantine: recordsOf<Quarantined>(this.#read.quarantine),
+      settledEpoch: Number(this.#read.settledEpoch.get()?.n ?? 0),
     };
   }
 

@@ -55,7 +55,13 @@ const TABLES = `
   CREATE INDEX history_dead ON history (num, pool) WHERE dead = 1;
   CREATE TABLE pools (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE agents (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0);
+  CREATE TABLE quarantine (
+    pool TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (pool, fingerprint)
+  ) STRICT;
+  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;

@@ -369,6 +369,8 @@ describe("a full disk", () => {
       pools: [],
       agents: [],
       open: [openTask(1)],
+      quarantine: [],
+      settledEpoch: 1,
     });
     expect((await again.bodies([2, 3])).size).toBe(0);
     expect((await again.history({ afterNum: 0, limit: 9 })).map(({ facts }) => facts.num)).toEqual([4]);

@@ -97,6 +97,10 @@ const WRITES = {
   dropPool: "DELETE FROM pools WHERE id = ?",
   putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   dropAgent: "DELETE FROM agents WHERE id = ?",
+  quarantine: `INSERT INTO quarantine (pool, fingerprint, record) VALUES (?, ?, ?)
+    ON CONFLICT (pool, fingerprint) DO UPDATE SET record = excluded.record`,
+  letGo: "DELETE FROM quarantine WHERE pool = ? AND fingerprint = ?",
+  settledEpoch: "UPDATE meta SET value = ? WHERE key = 'settled_epoch'",
 } as const;
 
 /** What a row that left the history was counted as. */
@@ -118,6 +122,9 @@ class SqliteStore implements Store {
   #tallies = new Tallies();
   /** Undefined until the first load. */
   #lastSeq: number | undefined;
+  #epoch = 0;
+  /** The last epoch in which a task was settled. */
+  #settledEpoch = 0;
   /** Events up to here may be gone. */
   #trimmedSeq = 0;
   /** Why it takes no commit any more. */
@@ -139,6 +146,8 @@ class SqliteStore implements Store {
     const epoch = this.#transaction(() => Number(this.#write.epoch.get()?.epoch));
     const loaded = this.#ask((reader) => reader.loaded(epoch));
     this.#lastSeq = loaded.lastSeq;
+    this.#epoch = epoch;
+    this.#settledEpoch = loaded.settledEpoch;
     this.#tallies = this.#ask((reader) => reader.tallies());
     return loaded;
   }
@@ -152,12 +161,15 @@ class SqliteStore implements Store {
     );
     const lastSeq = this.#lastSeq + commit.events.length;
     const trims = lastSeq - this.#trimmedSeq >= this.#eventsLimit + this.#trimStep;
+    const settlesFirst = commit.settled.length > 0 && this.#settledEpoch !== this.#epoch;
     const gone: Uncounted[] = [];
     this.#transaction(() => {
       this.#writeRows(commit, gone);
       this.#write.event.run(commit.firstSeq, lastSeq, commit.atMs, JSON.stringify(commit.events));
       if (trims) this.#write.trim.run(lastSeq - this.#eventsLimit + 1);
+      if (settlesFirst) this.#write.settledEpoch.run(this.#epoch);
     });
+    if (settlesFirst) this.#settledEpoch = this.#epoch;
     // Only what is on the disk counts.
     this.#lastSeq = lastSeq;
     if (trims) this.#trimmedSeq = lastSeq - this.#eventsLimit;
@@ -242,6 +254,10 @@ class SqliteStore implements Store {
     for (const { id, record } of commit.agents) {
       if (record === null) this.#write.dropAgent.run(id);
       else this.#write.putAgent.run(id, JSON.stringify(record));
+    }
+    for (const { pool, fingerprint, record } of commit.quarantine) {
+      if (record === null) this.#write.letGo.run(pool, fingerprint);
+      else this.#write.quarantine.run(pool, fingerprint, JSON.stringify(record));
     }
   }
 

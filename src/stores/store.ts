@@ -8,6 +8,7 @@ import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { DurableEvent } from "../core/event.ts";
 import type { PoolOptions } from "../core/pool.ts";
+import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
@@ -33,6 +34,12 @@ export interface Commit {
   readonly pools: readonly { readonly id: PoolId; readonly record: PoolRecord | null }[];
   /** Agents that were added; null when removed. */
   readonly agents: readonly { readonly id: string; readonly record: AgentIdentity | null }[];
+  /** Payloads that were quarantined; null when let go. */
+  readonly quarantine: readonly {
+    readonly pool: PoolId;
+    readonly fingerprint: string;
+    readonly record: Quarantined | null;
+  }[];
 }
 
 export interface Admitted {
@@ -64,6 +71,10 @@ export interface Loaded {
   readonly agents: readonly AgentIdentity[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
+  /** Oldest first. */
+  readonly quarantine: readonly Quarantined[];
+  /** Epoch of the last commit that settled a task; 0 when there is none. */
+  readonly settledEpoch: number;
 }
 
 /** A settled task with what only readers need. */

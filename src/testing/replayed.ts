@@ -31,8 +31,17 @@ export class Replayed {
     same([...live.pools.keys()], [...this.state.pools.keys()], "pools");
     for (const [id, pool] of live.pools) {
       const other = this.state.pools.get(id);
-      const facts = ({ options, counts, totals, agentIds, nextOrdinal, lastOrdinal, createdAtMs }: typeof pool) => {
-        return { options, counts, totals, agentIds: [...agentIds], nextOrdinal, lastOrdinal, createdAtMs };
+      const facts = ({
+        options,
+        counts,
+        totals,
+        agentIds,
+        nextOrdinal,
+        lastOrdinal,
+        createdAtMs,
+        quarantine,
+      }: typeof pool) => {
+        return { options, counts, totals, agentIds: [...agentIds], nextOrdinal, lastOrdinal, createdAtMs, quarantine };
       };
       same(facts(pool), other && facts(other), `pool ${id}`);
     }

@@ -16,6 +16,7 @@ import {
   idOf,
   openTask,
   poolOptions,
+  quarantined,
   settledTask,
 } from "./store-facts.ts";
 
@@ -86,7 +87,16 @@ const nums = (rows: readonly { readonly num: number }[]): number[] => rows.map((
 
 function loading(holds: Holds, again: Again): void {
   holds("a new store has nothing, under epoch 1", async ({ store, loaded }) => {
-    expect(loaded).toEqual({ epoch: 1, lastSeq: 0, lastNum: 0, pools: [], agents: [], open: [] });
+    expect(loaded).toEqual({
+      epoch: 1,
+      lastSeq: 0,
+      lastNum: 0,
+      pools: [],
+      agents: [],
+      open: [],
+      quarantine: [],
+      settledEpoch: 0,
+    });
     expect(await store.history(EVERYTHING)).toEqual([]);
     expect(await store.events(0, 10)).toEqual([]);
   });
@@ -317,6 +327,7 @@ function commits(holds: Holds, again: Again): void {
       open: [openTask(3)],
       pools: [{ id: asPoolId("main"), record: { options: poolOptions("main"), createdAtMs: 1 } }],
       agents: [{ id: "agent-ada", record: anAgent("ada") }],
+      quarantine: [quarantined("main", "f1")],
     };
     const good = writer.next(parts);
     await expect(store.commit({ ...good, firstSeq: good.firstSeq + 1 })).rejects.toThrow("without a gap");
@@ -331,6 +342,8 @@ function commits(holds: Holds, again: Again): void {
       pools: [],
       agents: [],
       open: [openTask(1)],
+      quarantine: [],
+      settledEpoch: 0,
     });
     expect(await second.store.history(EVERYTHING)).toEqual([]);
     expect(await second.store.events(0, 10)).toHaveLength(1);
@@ -338,6 +351,34 @@ function commits(holds: Holds, again: Again): void {
     expect((await second.store.tally(asPoolId("main"))).completed).toBe(0);
     await second.store.commit(good);
     expect((await second.store.history(EVERYTHING)).map(({ facts }) => facts.num)).toEqual([2]);
+  });
+
+  holds("payloads in quarantine come back in order, until they are let go, each pool's by itself", async (first) => {
+    const { store, writer } = first;
+    const all = [quarantined("main", "f2"), quarantined("main", "f1"), quarantined("other", "f2")];
+    await store.commit(writer.next({ quarantine: all }));
+    const gone = { ...quarantined("main", "f2"), record: null };
+    const second = await again(first);
+    expect(second.loaded.quarantine).toEqual(all.map(({ record }) => record));
+    await second.store.commit(second.writer.next({ quarantine: [gone, gone, quarantined("main", "f3")] }));
+    const third = await again(second);
+    expect(third.loaded.quarantine.map(({ pool, fingerprint }) => `${pool} ${fingerprint}`)).toEqual([
+      "main f1",
+      "other f2",
+      "main f3",
+    ]);
+  });
+
+  holds("the last epoch in which a task was settled is known", async (first) => {
+    await first.store.commit(first.writer.next(ended(settledTask(1))));
+    await first.store.commit(first.writer.next(ended(settledTask(2))));
+    const second = await again(first);
+    expect(second.loaded.settledEpoch).toBe(first.loaded.epoch);
+    await second.store.commit(second.writer.next({ admitted: [anAdmission(3)], open: [openTask(3)] }));
+    const third = await again(second);
+    expect(third.loaded.settledEpoch).toBe(first.loaded.epoch);
+    await third.store.commit(third.writer.next(ended(settledTask(4))));
+    expect((await again(third)).loaded.settledEpoch).toBe(third.loaded.epoch);
   });
 
   holds("a store that was loaded again goes on where it was", async (first) => {

@@ -29,6 +29,7 @@ export class CommitWriter {
       reopened: [],
       pools: [],
       agents: [],
+      quarantine: [],
       ...parts,
       firstSeq,
       events,
@@ -38,6 +39,11 @@ export class CommitWriter {
 
 export function anEvent(pool: string): DurableEvent {
   return { type: "pool.deleted", pool: asPoolId(pool) };
+}
+
+export function quarantined(pool: string, fingerprint: string): Commit["quarantine"][number] {
+  const record = { pool: asPoolId(pool), fingerprint, by: asTaskId("task-9"), atMs: 1_700_000_000_000.5 };
+  return { pool: record.pool, fingerprint, record };
 }
 
 /** The id of task `num`, unless it is given another. */
@@ -187,6 +193,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
       quarantineMs: 0,
     },
     probe: { intervalMs: 10_000, timeoutMs: 2_000, fall: 3, rise: 2 },
+    poisonLimit: 3,
     ...given,
   };
 }

@@ -12,6 +12,7 @@ import type { Effect, LeasedAttempt } from "../core/effect.ts";
 import type { DurableEvent } from "../core/event.ts";
 import { checkInvariants } from "../core/invariants.ts";
 import type { Failure, Outcome } from "../core/outcome.ts";
+import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, type SettledFacts, settledFacts } from "../core/record.ts";
 import { restore } from "../core/restore.ts";
 import { emptyState, type NamespaceState } from "../core/state.ts";
@@ -75,6 +76,8 @@ export class World {
   /** Open tasks, as a store would know them. */
   readonly stored = new Map<TaskId, OpenFacts>();
   nowMs: number;
+  /** The newest term in which a task was settled. */
+  settledEpoch = 0;
   #tasks = 0;
   #claims = 0;
   #replayed = new Replayed(emptyState(1));
@@ -195,17 +198,23 @@ export class World {
     };
   }
 
+  /** Stands for what a payload consists of: here there are no bodies. */
+  static fingerprint({ type, dependencies }: TaskSpec): string {
+    return [type, ...dependencies].join(" ");
+  }
+
   /** Submits one task in a turn of its own. */
   submit(input: SpecInput = {}): TaskId {
     const spec = this.spec(input);
-    this.ask({ type: "submit", specs: [spec], partial: false, known: this.known() });
+    const known = this.known();
+    this.ask({ type: "submit", specs: [spec], partial: false, known, fingerprintOf: World.fingerprint });
     return spec.id;
   }
 
   /** Submits several as one command. */
   submitBatch(inputs: readonly SpecInput[], { partial = false } = {}): Extract<Reply, { type: "submitted" }>["items"] {
     const specs = inputs.map((input) => this.spec(input));
-    const reply = this.ask({ type: "submit", specs, partial, known: this.known() });
+    const reply = this.ask({ type: "submit", specs, partial, known: this.known(), fingerprintOf: World.fingerprint });
     assert(reply.type === "submitted", "a submission is answered by its items");
     return reply.items;
   }
@@ -284,7 +293,10 @@ export class World {
   }
 
   replay(id: string): void {
-    this.ask({ type: "replay", taskId: asTaskId(id), known: this.known() });
+    const known = this.known();
+    const spec = known.tasks.get(asTaskId(id))?.spec;
+    const fingerprint = spec === undefined ? undefined : World.fingerprint(spec);
+    this.ask({ type: "replay", taskId: asTaskId(id), known, fingerprint });
   }
 
   /** Time passes; what falls due happens at its own instant. */
@@ -318,6 +330,11 @@ export class World {
       }
     });
     matchLast(this.state, turn);
+    for (const id of turn.poisoned) {
+      const task = this.task(id);
+      quarantine(this.state, task, World.fingerprint(task.spec), turn);
+    }
+    if (turn.durable.some(({ type }) => type === "task.settled")) this.settledEpoch = this.state.epoch;
     this.events.push(...turn.durable);
     this.effects.push(...turn.effects);
     this.#replayed.take(turn.durable, this.nowMs);
@@ -351,6 +368,8 @@ export class World {
       pools: [...pools.values()].map(({ options, createdAtMs }) => ({ options, createdAtMs })),
       agents: [...agents.values()].map(({ identity }) => identity),
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
+      quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
+      settledEpoch: this.settledEpoch,
     };
     this.state = restore(stored, this.nowMs);
     this.#replayed = new Replayed(restore(stored, this.nowMs));

@@ -136,6 +136,10 @@ export class Audit {
       case "task.replayed":
         this.#replayed(event, bounds);
         break;
+      case "task.spared":
+      case "payload.quarantined":
+      case "payload.released":
+        break;
       default:
         event satisfies never;
     }

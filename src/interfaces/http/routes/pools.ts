@@ -27,6 +27,17 @@ export function addPoolRoutes(app: App, { engine }: Doors): void {
 
   app.get("/v1/pools/:pool/analytics", noQuery, async (c) => c.json(await engine.analytics(c.req.param("pool"))));
 
+  app.get("/v1/pools/:pool/quarantine", (c) => {
+    const request = readQuery(c, pageQuery);
+    const items = engine.quarantine(c.req.param("pool"));
+    return c.json(pageOf(items, ({ at, fingerprint }) => [at, fingerprint], request));
+  });
+
+  app.delete("/v1/pools/:pool/quarantine/:fingerprint", noQuery, async (c) => {
+    await engine.releasePayload(c.req.param("pool"), c.req.param("fingerprint"));
+    return c.json({});
+  });
+
   app.delete("/v1/pools/:pool", async (c) => {
     const { timeoutMs } = readQuery(c, deletePoolQuery);
     return c.json(await engine.deletePool(c.req.param("pool"), { timeoutMs }));
