@@ -1,6 +1,7 @@
 /** An agent: who works. Identity is durable, everything else starts anew with the engine. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
+import type { Measure } from "../policies/measure.ts";
 
 export type AgentKind = "function" | "daemon" | "command" | "remote";
 
@@ -58,6 +59,8 @@ export interface Isolation {
 export interface Run {
   readonly taskId: TaskId;
   readonly fence: number;
+  /** When it was leased, or began if that is known from before a restart of the engine. */
+  readonly sinceMs: number;
   /** The task is no longer leased to this run (timeout, cancel), but it may still be going on. */
   readonly orphaned: boolean;
   /** A heartbeat has named it. */
@@ -129,4 +132,6 @@ export interface Agent {
   probes: { good: number; bad: number };
   lastExit: LastExit | undefined;
   stats: AgentStats;
+  /** What a balancer goes by. */
+  readonly measure: Measure;
 }

@@ -1,6 +1,7 @@
 /** The one writer: every change of the state is an event that goes through here. Decides nothing. */
 import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { newMeasure, observe, PoolLatency } from "../policies/measure.ts";
 import {
   AGENT_LIFECYCLE,
   type Agent,
@@ -11,9 +12,8 @@ import {
   type Run,
 } from "./agent.ts";
 import type { Event, Resting } from "./event.ts";
-import type { Pool } from "./pool.ts";
+import { mayBeChosen, type Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
-import type { SettledFacts } from "./record.ts";
 import type { NamespaceState } from "./state.ts";
 import { ATTEMPTS_KEPT, type Attempt, LIFECYCLE, type Task, type TaskSpec, type TaskState } from "./task.ts";
 
@@ -24,8 +24,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       state.queues.set(event.pool, new PoolQueue());
       break;
     case "pool.changed":
-      poolOf(state, event.pool).options = event.options;
-      state.dirty.add(event.pool);
+      changePool(state, event, nowMs);
       break;
     case "pool.deleted":
       state.pools.delete(event.pool);
@@ -34,6 +33,14 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "pool.draining":
       poolOf(state, event.pool).draining = true;
+      break;
+    case "pool.held_back":
+      poolOf(state, event.pool).reviewAtMs = event.untilMs;
+      state.due.add({ kind: "review", atMs: event.untilMs, pool: event.pool });
+      break;
+    case "pool.reviewed":
+      poolOf(state, event.pool).reviewAtMs = undefined;
+      state.dirty.add(event.pool);
       break;
     case "namespace.draining":
       state.draining = { matching: event.matching };
@@ -75,6 +82,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       agent.claim = event.claim;
       agent.claimTypes = event.types;
       queueOf(state, agent.identity.pool).seat(agent);
+      state.dirty.add(agent.identity.pool);
       state.due.add({
         kind: "claim",
         atMs: event.claim.untilMs,
@@ -94,7 +102,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       addTask(state, event);
       break;
     case "task.replayed":
-      reopen(state, event.facts, event.atMs);
+      reopen(state, event);
       break;
     case "task.waiting": {
       const task = taskOf(state, event.taskId);
@@ -195,10 +203,24 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     agentIds: new Set(),
     nextOrdinal: 0,
     lastOrdinal: -1,
+    latency: new PoolLatency(),
+    reviewAtMs: undefined,
     draining: false,
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
     totals: { submitted: 0, completed: 0, failed: 0, cancelled: 0 },
   };
+}
+
+/** Another strategy may choose those whom the last one could not. */
+function changePool(
+  state: NamespaceState,
+  { pool: id, options }: { pool: PoolId; options: Pool["options"] },
+  nowMs: number,
+): void {
+  const pool = poolOf(state, id);
+  pool.options = options;
+  for (const agentId of pool.agentIds) rosterChanged(state, agentOf(state, agentId), nowMs);
+  state.dirty.add(id);
 }
 
 /** A known id takes over: the agent has joined again, perhaps with other capabilities. */
@@ -236,6 +258,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     probes: { good: 0, bad: 0 },
     lastExit: undefined,
     stats: NO_STATS,
+    measure: newMeasure(),
   };
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seat(agent);
@@ -316,7 +339,7 @@ function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void
 }
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
-  const free = canTakeWork(agent, nowMs);
+  const free = mayBeChosen(poolOf(state, agent.identity.pool).options, agent.identity) && canTakeWork(agent, nowMs);
   queueOf(state, agent.identity.pool).refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
 }
@@ -371,7 +394,8 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
 }
 
 /** A new life: nothing charged, nobody excluded, before all others of its priority; history and fences go on. */
-function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void {
+function reopen(state: NamespaceState, event: Extract<Event, { type: "task.replayed" }>): void {
+  const { facts, atMs, resting, waitsFor } = event;
   forget(state, facts.spec.id);
   const { deadlineAtMs } = facts.spec;
   const spec =
@@ -383,7 +407,12 @@ function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void 
   task.replays = facts.replays + 1;
   task.failedDependencies = facts.failedDependencies;
   task.attempts = facts.attempts;
-  enter(state, task, { reason: "agent" });
+  task.unmet = waitsFor.length;
+  enter(state, task, resting);
+  // A dependency that is open all the time may know of it from its last life.
+  for (const dependency of waitsFor) {
+    if (state.dependents.get(dependency)?.includes(spec.id) !== true) waitFor(state, dependency, spec.id);
+  }
 }
 
 /** Puts a task that the core did not hold into the state. Also used to restore from a store. */
@@ -443,7 +472,7 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
   move(state, task, { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs } });
   const agent = state.agents.get(agentId);
   if (agent === undefined) return;
-  agent.runs.set(fence, { taskId: event.taskId, fence, orphaned: false, named: false });
+  agent.runs.set(fence, { taskId: event.taskId, fence, sinceMs: atMs, orphaned: false, named: false });
   agent.stats = { ...agent.stats, lastActivityAtMs: atMs };
   if (agent.claim !== undefined) agent.claim = { ...agent.claim, leased: [...agent.claim.leased, fence] };
   poolOf(state, agent.identity.pool).lastOrdinal = agent.identity.ordinal;
@@ -480,6 +509,7 @@ function endAttempt(
   const agent = state.agents.get(attempt.agentId);
   if (agent === undefined) return;
   measure(agent, attempt);
+  learn(state, agent, task.spec.type, attempt);
   const run = agent.runs.get(attempt.fence);
   if (run !== undefined) {
     if (held) hold(state, agent, run, { nowMs, leaseEndMs: ended.expiresAtMs });
@@ -523,6 +553,16 @@ function measure(agent: Agent, attempt: Attempt): void {
       lastActivityAtMs: attempt.endedAtMs,
     };
   }
+}
+
+/** What it says for the next choice. An end that is not the agent's doing says nothing. */
+function learn(state: NamespaceState, { identity, measure: figures }: Agent, type: string, attempt: Attempt): void {
+  const succeeded = attempt.outcome === "succeeded";
+  if (!succeeded && attempt.blame !== "agent" && attempt.blame !== "unknown") return;
+  const { latency } = poolOf(state, identity.pool);
+  const tookMs = attempt.endedAtMs - (attempt.startedAtMs ?? attempt.assignedAtMs);
+  observe(figures, { type, succeeded, tookMs, endedAtMs: attempt.endedAtMs }, latency);
+  if (succeeded) latency.add(tookMs);
 }
 
 function forget(state: NamespaceState, id: TaskId): void {

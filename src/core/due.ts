@@ -1,7 +1,7 @@
 /** Everything that falls due at some instant, in order. Entries are checked when they come up, never removed before. */
 
 import { Heap } from "../base/heap.ts";
-import type { AgentId, TaskId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 
 export type DueEntry =
   | { readonly kind: "lease"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
@@ -19,7 +19,8 @@ export type DueEntry =
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }
-  | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number };
+  | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number }
+  | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId };
 
 /** Below this many entries nobody looks for dead ones. */
 const COMPACT_FROM = 1_024;

@@ -1,5 +1,5 @@
 /** Everything the core may ask of the outside. Performed after the commit of the turn that asked. */
-import type { AgentId, TaskId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 
 export interface LeasedAttempt {
   readonly taskId: TaskId;
@@ -20,4 +20,6 @@ export type Effect =
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }
   /** It was removed: stop it and let go of it. */
-  | { readonly type: "close_agent"; readonly agentId: AgentId };
+  | { readonly type: "close_agent"; readonly agentId: AgentId }
+  /** Say that the user's own strategy threw or picked nobody; once per strategy. */
+  | { readonly type: "strategy_failed"; readonly pool: PoolId; readonly message: string };

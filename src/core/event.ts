@@ -78,7 +78,14 @@ export type DurableEvent =
       readonly held: boolean;
     }
   /** A dead letter begins a new life. Carries what the core had let go. */
-  | { readonly type: "task.replayed"; readonly facts: SettledFacts; readonly atMs: number };
+  | {
+      readonly type: "task.replayed";
+      readonly facts: SettledFacts;
+      readonly atMs: number;
+      readonly resting: Resting;
+      /** Dependencies that have not ended yet. */
+      readonly waitsFor: readonly TaskId[];
+    };
 
 export type VolatileEvent =
   | { readonly type: "task.started_here"; readonly taskId: TaskId; readonly fence: number; readonly atMs: number }
@@ -126,6 +133,10 @@ export type VolatileEvent =
   | { readonly type: "claim.closed"; readonly agentId: AgentId }
   | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
   | { readonly type: "pool.draining"; readonly pool: PoolId }
+  /** A task waits for a faster agent; until then at the longest. */
+  | { readonly type: "pool.held_back"; readonly pool: PoolId; readonly untilMs: number }
+  /** What was held back is looked at again. */
+  | { readonly type: "pool.reviewed"; readonly pool: PoolId }
   | { readonly type: "namespace.draining"; readonly matching: boolean };
 
 export type Event = DurableEvent | VolatileEvent;
@@ -159,6 +170,8 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "claim.closed": false,
   "run.named": false,
   "pool.draining": false,
+  "pool.held_back": false,
+  "pool.reviewed": false,
   "namespace.draining": false,
 };
 

@@ -4,18 +4,23 @@
  */
 import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
+import { hashOf } from "../policies/balancer/affinity.ts";
+import type { Busy } from "../policies/balancer/hold-back.ts";
+import { isQuick } from "../policies/balancer/score.ts";
 import type { Agent } from "./agent.ts";
 import { Lane, precedes } from "./lane.ts";
 import { classKey, mayServe, type Profile, profileKey, type ServiceClass } from "./service-class.ts";
-import { PRIORITIES, type Priority, type Task } from "./task.ts";
+import { PRIORITIES, type Task } from "./task.ts";
 
 /** What a balancer sees of an agent, and where it stands among the free. */
-export interface Seat {
-  readonly agentId: AgentId;
-  readonly ordinal: number;
+export interface Seat extends Busy {
   readonly agent: Agent;
   inFlight: number;
   capacity: number;
+  weight: number;
+  priority: number;
+  /** Since when its oldest run goes on; brought up to date by `busy` only. */
+  sinceMs: number;
   group: Group;
   /** Place in `group.free`; −1 when it can't be given work now. */
   freeAt: number;
@@ -63,14 +68,18 @@ export interface Group {
   readonly members: Set<Seat>;
   /** Members that can be given work now. */
   readonly free: Seat[];
-  /** Per priority, the lanes this group may serve. */
-  readonly heads: Readonly<Record<Priority, LaneHeads>>;
+  /** The lanes this group may serve, by `kindOf`. */
+  readonly heads: readonly LaneHeads[];
 }
 
 interface ClassEntry extends ServiceClass {
   readonly groups: Set<Group>;
   readonly lanes: Map<string, Lane>;
 }
+
+/** Lanes are alike to a strategy when their tasks are as urgent, and quick or not. */
+const kindOf = (lane: Lane): number => lane.priority - 1 + (isQuick(lane.serviceClass.type) ? PRIORITIES.length : 0);
+const KINDS = 2 * PRIORITIES.length;
 
 export type Ageing = { readonly stepMs: number } | false;
 
@@ -82,6 +91,11 @@ function goesFirst(a: Task, b: Task, ageing: Ageing): boolean {
   const agedA = a.queuedAtMs + (rankA - 1) * ageing.stepMs;
   const agedB = b.queuedAtMs + (rankB - 1) * ageing.stepMs;
   return agedA === agedB ? a.num < b.num : agedA < agedB;
+}
+
+/** The agent has not failed the lane's tasks, or nobody else could serve them. */
+function isAllowed({ agentId }: Seat, lane: Lane): boolean {
+  return !lane.excluded?.has(agentId) || (lane.again && !lane.couldOthers);
 }
 
 /** Kinds of work that may wait in one pool at a time. */
@@ -126,25 +140,65 @@ export class PoolQueue {
     let best: Task | undefined;
     for (const group of this.#groups.values()) {
       if (group.free.length === 0) continue;
-      for (const priority of PRIORITIES) {
-        const head = group.heads[priority].top();
+      for (const heads of group.heads) {
+        const head = heads.top();
         if (head !== undefined && (best === undefined || goesFirst(head, best, ageing))) best = head;
       }
     }
     return best?.lane instanceof Lane ? best.lane : undefined;
   }
 
-  /** Those who are free and may serve the lane's head. */
-  candidates(lane: Lane, head: Task): Seat[] {
+  /** Of each priority, quick or not, the lane whose head is next for each group that has somebody free. */
+  *firsts(): Iterable<Lane> {
+    for (const group of this.#groups.values()) {
+      if (group.free.length === 0) continue;
+      for (const heads of group.heads) {
+        const lane = heads.top()?.lane;
+        if (lane instanceof Lane) yield lane;
+      }
+    }
+  }
+
+  /** Those who are free and may serve the lane's head. The list is only valid until somebody is given work. */
+  candidates(lane: Lane, head: Task): readonly Seat[] {
+    const { groups } = this.#classOf(lane.serviceClass);
+    if (groups.size === 1 && lane.excluded === undefined && head.lastNumber === 0) {
+      for (const { free } of groups) return free;
+    }
     const found: Seat[] = [];
-    for (const group of this.#classOf(lane.serviceClass).groups) {
+    for (const group of groups) {
       for (const seat of group.free) if (this.#mayTake(seat, lane, head)) found.push(seat);
     }
     return found;
   }
 
-  #mayTake({ agent }: Seat, lane: Lane, head: Task): boolean {
-    if (lane.excluded?.has(agent.identity.id) && !(lane.again && !lane.couldOthers)) return false;
+  /** Those who may serve the lane's head once they have a slot again. */
+  busy(lane: Lane, head: Task): Seat[] {
+    const found: Seat[] = [];
+    for (const group of this.#classOf(lane.serviceClass).groups) {
+      for (const seat of group.members) {
+        const [oldest] = seat.agent.runs.values();
+        if (seat.freeAt >= 0 || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
+        seat.sinceMs = oldest.sinceMs;
+        found.push(seat);
+      }
+    }
+    return found;
+  }
+
+  /** Those free and allowed still run an older attempt of the head; what stands behind it they may take. */
+  isBarred(lane: Lane, head: Task): boolean {
+    if (head.lastNumber === 0 || this.candidates(lane, head).length > 0) return false;
+    for (const group of this.#classOf(lane.serviceClass).groups) {
+      if (group.free.some((seat) => isAllowed(seat, lane))) return true;
+    }
+    return false;
+  }
+
+  #mayTake(seat: Seat, lane: Lane, head: Task): boolean {
+    const { agent } = seat;
+    if (!isAllowed(seat, lane)) return false;
+    if (head.lastNumber === 0) return true;
     // An agent gets no task while it may still be running an older attempt of it.
     for (const run of agent.runs.values()) if (run.taskId === head.spec.id) return false;
     return true;
@@ -165,22 +219,36 @@ export class PoolQueue {
     return this.#excluding;
   }
 
-  /** Waiting tasks by class, for the arithmetic of a full queue. */
-  *waitingByClass(): Iterable<{ readonly serviceClass: ServiceClass; readonly count: number }> {
+  /**
+   * Waiting tasks by class, for the arithmetic of a full queue: those that whoever fits may take, and those that some
+   * have failed, which wait for others than the free.
+   */
+  *waitingByClass(): Iterable<{
+    readonly serviceClass: ServiceClass;
+    readonly plain: number;
+    readonly failed: number;
+  }> {
     for (const entry of this.#classes.values()) {
-      let count = 0;
-      for (const lane of entry.lanes.values()) count += lane.size;
-      if (count > 0) yield { serviceClass: entry, count };
+      let plain = 0;
+      let failed = 0;
+      for (const lane of entry.lanes.values()) {
+        if (lane.excluded === undefined) plain += lane.size;
+        else failed += lane.size;
+      }
+      if (plain + failed > 0) yield { serviceClass: entry, plain, failed };
     }
   }
 
-  /** False when the task would be of one kind too many. */
-  hasRoomForClass(type: string, requires: readonly string[]): boolean {
-    if (this.#classes.size < CLASS_LIMIT || this.#classes.has(classKey(type, requires))) return true;
+  /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
+  hasRoomForClass(wanted: string, planned: ReadonlySet<string>): boolean {
+    if (this.#classes.size + planned.size < CLASS_LIMIT) return true;
+    if (this.#classes.has(wanted) || planned.has(wanted)) return true;
     for (const [key, entry] of this.#classes) {
       if ([...entry.lanes.values()].every((lane) => lane.size === 0)) this.#classes.delete(key);
     }
-    return this.#classes.size < CLASS_LIMIT;
+    let added = 0;
+    for (const key of planned) if (!this.#classes.has(key)) added += 1;
+    return this.#classes.size + added < CLASS_LIMIT;
   }
 
   #laneOf(task: Task): Lane {
@@ -212,7 +280,7 @@ export class PoolQueue {
     const head = lane.head();
     if (head === undefined || lane.aside) return;
     for (const group of this.#classOf(lane.serviceClass).groups) {
-      group.heads[lane.priority].push(lane, head);
+      group.heads[kindOf(lane)]?.push(lane, head);
     }
   }
 
@@ -227,18 +295,36 @@ export class PoolQueue {
 
   /** The agent has come, or what it offers has changed. */
   seat(agent: Agent): Seat {
-    const { id, ordinal, capabilities, concurrency } = agent.identity;
+    const { id, ordinal, capabilities, concurrency, weight, priority } = agent.identity;
     const group = this.#groupOf(capabilities, agent.claimTypes);
     let seat = this.#seats.get(id);
     if (seat === undefined || seat.agent !== agent) {
       if (seat !== undefined) this.unseat(id);
-      seat = { agentId: id, ordinal, agent, inFlight: agent.runs.size, capacity: concurrency, group, freeAt: -1 };
+      seat = {
+        agentId: id,
+        ordinal,
+        agent,
+        inFlight: agent.runs.size,
+        capacity: concurrency,
+        weight,
+        priority,
+        measure: agent.measure,
+        hash: hashOf(id),
+        turnWeight: 0,
+        sinceMs: 0,
+        group,
+        freeAt: -1,
+      };
       this.#seats.set(id, seat);
     } else if (seat.group !== group) {
       this.#setFree(seat, false);
       this.#leave(seat);
       seat.group = group;
+      // Who could serve has changed, for those that wait for somebody else.
+      this.rosterVersion += 1;
     }
+    seat.weight = weight;
+    seat.priority = priority;
     group.members.add(seat);
     return seat;
   }
@@ -263,6 +349,21 @@ export class PoolQueue {
   /** Seats whose profile fits, free or not. */
   *seatsFor(task: { readonly type: string; readonly requires: readonly string[] }): Iterable<Seat> {
     for (const group of this.#groups.values()) if (mayServe(group.profile, task)) yield* group.members;
+  }
+
+  seats(): Iterable<Seat> {
+    return this.#seats.values();
+  }
+
+  /** Those who are at work for tasks like this one, or could be, and what they run. */
+  crewOf(task: { readonly type: string; readonly requires: readonly string[] }): { inFlight: number; agents: number } {
+    const crew = { inFlight: 0, agents: 0 };
+    for (const { agent } of this.seatsFor(task)) {
+      if (agent.lifecycle !== "ready" || agent.health === "unhealthy") continue;
+      crew.agents += 1;
+      crew.inFlight += agent.runs.size;
+    }
+    return crew;
   }
 
   groups(): Iterable<Group> {
@@ -308,7 +409,7 @@ export class PoolQueue {
       capabilities: new Set(capabilities),
       claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
     };
-    const heads = { 1: new LaneHeads(), 2: new LaneHeads(), 3: new LaneHeads(), 4: new LaneHeads() };
+    const heads = Array.from({ length: KINDS }, () => new LaneHeads());
     group = { profile, members: new Set(), free: [], heads };
     this.#groups.set(key, group);
     for (const entry of this.#classes.values()) {
@@ -316,7 +417,7 @@ export class PoolQueue {
       entry.groups.add(group);
       for (const lane of entry.lanes.values()) {
         const head = lane.head();
-        if (head !== undefined && !lane.aside) group.heads[lane.priority].push(lane, head);
+        if (head !== undefined && !lane.aside) group.heads[kindOf(lane)]?.push(lane, head);
       }
     }
     return group;

@@ -61,7 +61,8 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
   const pool = poolOf(state, task.spec.pool);
   pool.counts.leased += 1;
   const agent = state.agents.get(lease.agentId);
-  agent?.runs.set(lease.fence, { taskId: id, fence: lease.fence, orphaned: false, named: false });
+  const sinceMs = lease.startedAtMs ?? lease.assignedAtMs;
+  agent?.runs.set(lease.fence, { taskId: id, fence: lease.fence, sinceMs, orphaned: false, named: false });
   state.due.add({ kind: "lease", atMs: lease.expiresAtMs, taskId: id, fence: lease.fence });
   const timeoutMs = task.spec.timeoutMs ?? pool.options.timeoutMs;
   if (lease.startedAtMs === undefined || timeoutMs === undefined) return;

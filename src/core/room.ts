@@ -21,7 +21,10 @@ export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number 
     if (known === undefined) kinds.set(key, { kind, count });
     else known.count += count;
   };
-  for (const { serviceClass, count } of queue.waitingByClass()) add(serviceClass, count);
+  for (const { serviceClass, plain, failed } of queue.waitingByClass()) {
+    add(serviceClass, plain);
+    total += failed;
+  }
   for (const kind of planned) add(kind, 1);
   return total - largestAssignment([...kinds.values()], slots);
 }

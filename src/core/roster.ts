@@ -1,7 +1,8 @@
 /** Who could serve a task, now or soon: the question behind every retry. */
 import type { AgentId } from "../base/ids.ts";
 import type { Agent, Lifecycle } from "./agent.ts";
-import { queueOf } from "./apply.ts";
+import { poolOf, queueOf } from "./apply.ts";
+import { mayBeChosen } from "./pool.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Task } from "./task.ts";
 
@@ -18,7 +19,9 @@ export function anotherCouldServe(
   failed: { readonly agentIds: readonly AgentId[]; readonly patienceMs: number },
   nowMs: number,
 ): boolean {
+  const { options } = poolOf(state, task.spec.pool);
   for (const { agent } of queueOf(state, task.spec.pool).seatsFor(task.spec)) {
+    if (!mayBeChosen(options, agent.identity)) continue;
     if (!failed.agentIds.includes(agent.identity.id) && couldServe(agent, nowMs + failed.patienceMs)) return true;
   }
   return false;

@@ -1,6 +1,7 @@
 /** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
+import type { Chooser } from "./chooser.ts";
 import { Due } from "./due.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
@@ -21,6 +22,8 @@ export interface NamespaceState {
   readonly due: Due;
   /** Pools in which work may have become possible since the last match. */
   readonly dirty: Set<PoolId>;
+  /** Strategies of the user's own, given in process; they go before the pool's option. */
+  readonly choosers: Map<PoolId, Chooser>;
   /** Highest admission number given. */
   lastNum: number;
   /** Fences issued in this term. */
@@ -43,6 +46,7 @@ export function emptyState(epoch: number): NamespaceState {
     dependents: new Map(),
     due: new Due(),
     dirty: new Set(),
+    choosers: new Map(),
     lastNum: 0,
     fences: 0,
     draining: undefined,

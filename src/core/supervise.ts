@@ -3,7 +3,7 @@ import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import { below } from "../base/random.ts";
-import { afterDeath, RESTART_DEFAULTS, type RestartOptions } from "../policies/restart.ts";
+import { afterDeath, type RestartOptions } from "../policies/restart.ts";
 import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS, poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
@@ -153,7 +153,8 @@ function death({ code, signal, reason }: Extract<Command, { type: "agent_exited"
 }
 
 function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
-  return templateOf(poolOf(state, agent.identity.pool), agent.identity)?.restart ?? RESTART_DEFAULTS;
+  const pool = poolOf(state, agent.identity.pool);
+  return templateOf(pool, agent.identity)?.restart ?? pool.options.restart;
 }
 
 /** The entry of the pool's `agents` that an agent was made from. */
@@ -219,7 +220,8 @@ export function probed(state: NamespaceState, command: Extract<Command, { type: 
   const good = command.good ? agent.probes.good + 1 : 0;
   const bad = command.good ? 0 : agent.probes.bad + 1;
   turn.record({ type: "agent.probed", agentId, good, bad });
-  const { fall, rise } = templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ?? { fall: 3, rise: 2 };
+  const pool = poolOf(state, agent.identity.pool);
+  const { fall, rise } = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
   if (bad === fall) {
     const reason = `${fall} probes in a row failed`;
     turn.record({ type: "agent.health", agentId, source: "probe", health: "unhealthy", reason });

@@ -27,6 +27,8 @@ export interface TaskSpec {
   readonly onDependencyFailure: DependencyPolicy;
   /** An agent's id, or its name in the pool. */
   readonly preferredAgent?: string | undefined;
+  /** Tasks of one key go to the same agent where the strategy is `affinity`. */
+  readonly affinityKey?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** SHA-256 of the canonical request; present with an idempotency key. */
   readonly bodyHash?: string | undefined;

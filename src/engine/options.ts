@@ -6,16 +6,10 @@ import { z } from "zod";
 import { PoolError } from "../base/errors.ts";
 import { asPoolId, asTaskId, ID_PATTERN, type PoolId, type TaskId } from "../base/ids.ts";
 import { AGENT_KINDS } from "../core/agent.ts";
-import {
-  type AgentTemplate,
-  type CommandOptions,
-  type DaemonOptions,
-  type PoolOptions,
-  type SizeOptions,
-  STRATEGIES,
-} from "../core/pool.ts";
+import type { AgentTemplate, CommandOptions, DaemonOptions, PoolOptions, SizeOptions } from "../core/pool.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../core/task.ts";
 import { BACKOFF_DEFAULTS } from "../policies/backoff.ts";
+import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { RESTART_DEFAULTS } from "../policies/restart.ts";
 
 /** 30 days: nothing that is bounded by a duration may wait longer. */
@@ -66,6 +60,8 @@ export const taskSchema = z
     dependencies: z.array(id).max(LONGEST_LIST).optional(),
     onDependencyFailure: z.enum(["cancel", "fail", "run"]).optional(),
     preferredAgent: name.optional(),
+    /** Tasks of one key go to the same agent where the strategy is `affinity`. */
+    affinityKey: z.string().min(1).max(256).optional(),
     idempotencyKey: z.string().min(1).max(256).optional(),
     maxAttempts: count(1, 1_000).optional(),
     retryable: z.boolean().optional(),
@@ -160,6 +156,8 @@ export const poolSchema = z.strictObject({
   types: z.array(id).min(1).max(1_000).optional(),
   unknownType: z.enum(["refuse", "general"]).optional(),
   strategy: z.enum(STRATEGIES).optional(),
+  /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */
+  holdBack: z.boolean().optional(),
   size: z
     .strictObject({
       min: count(1, 10_000).optional(),
@@ -286,7 +284,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     id: asPoolId(parsed.id ?? makeId()),
     types: parsed.types,
     unknownType: parsed.unknownType ?? "refuse",
-    strategy: parsed.strategy ?? "least_loaded",
+    strategy: parsed.strategy ?? "peak_ewma",
+    holdBack: parsed.holdBack ?? false,
     size,
     agents,
     queue: { limit: 10_000, blockedLimit: 10_000, delayedLimit: 10_000, ...given(parsed.queue) },

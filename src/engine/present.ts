@@ -62,6 +62,7 @@ export function taskView(
     dependencies: spec.dependencies,
     onDependencyFailure: spec.onDependencyFailure,
     preferredAgent: spec.preferredAgent,
+    affinityKey: spec.affinityKey,
     idempotencyKey: spec.idempotencyKey,
     parentId: spec.parentId,
     maxAttempts: spec.maxAttempts,

@@ -34,6 +34,7 @@ export function submissionOf(
     dependencies: task.dependencies,
     onDependencyFailure: input.onDependencyFailure ?? "cancel",
     preferredAgent: input.preferredAgent,
+    affinityKey: input.affinityKey,
     idempotencyKey: input.idempotencyKey,
     bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
     maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,

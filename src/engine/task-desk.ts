@@ -83,7 +83,7 @@ export class TaskDesk {
     const { tasks } = this.#frame.state;
     const unknown = [...ids].filter((id) => !tasks.has(id));
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
-    return this.#frame.loop.stubs.lookUp(unknown, keys, async (known) => {
+    return this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
       try {
         const reply = await this.#frame.loop.ask({ type: "submit", specs, partial, known });
         if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
@@ -163,6 +163,6 @@ export class TaskDesk {
   }
 
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
-    return this.#frame.loop.stubs.lookUp(this.#frame.state.tasks.has(id) ? [] : [id], [], use);
+    return this.#frame.loop.stubs.lookUp([id], [], use);
   }
 }

@@ -44,6 +44,7 @@ export interface TaskView {
   dependencies: readonly string[];
   onDependencyFailure: DependencyPolicy;
   preferredAgent?: string;
+  affinityKey?: string;
   idempotencyKey?: string;
   parentId?: string;
   maxAttempts: number;

@@ -164,6 +164,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     types: ["research", "general"],
     unknownType: "refuse",
     strategy: "round_robin",
+    holdBack: false,
     size: { min: 1, default: 4, max: 16 },
     agents: [],
     queue: { limit: 100, blockedLimit: 10, delayedLimit: 0 },
