@@ -27,3 +27,18 @@ export type {
   TaskStatus,
   TaskView,
 } from "./engine/view.ts";
+export { type AgentPool, type AgentPoolOptions, type CallOptions, createAgentPool } from "./patterns/agent-pool.ts";
+export type { CallContext, CallLimits } from "./patterns/call.ts";
+export { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from "./patterns/circuit-breaker.ts";
+export {
+  type ChainCallOptions,
+  type ChainResult,
+  createFallbackChain,
+  type FallbackChain,
+  type FallbackChainOptions,
+} from "./patterns/fallback-chain.ts";
+export type { CallBlame } from "./patterns/fault.ts";
+export type { Permit } from "./patterns/live-breaker.ts";
+export type { AddAgentOptions } from "./patterns/roster.ts";
+export type { ChooseAgent } from "./patterns/strategy.ts";
+export type { CallStats } from "./patterns/tally.ts";

@@ -63,6 +63,12 @@ const health = async (id: string): Promise<PoolHealthView> =>
 const run = async (pool: string, prompt: string, more: object = {}): Promise<TaskView> =>
   (await ask<TaskView>("POST", `/v1/pools/${pool}/tasks?waitMs=20000`, { prompt, ...more })).body;
 
+/** Never 0 by mistake: that would be our own process group. */
+function kill(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) throw new Error("the daemon has no process");
+  process.kill(pid, signal);
+}
+
 /** A port with `count` free ones from it on. */
 async function freeRange(count: number): Promise<number> {
   const isFree = (port: number): Promise<boolean> =>
@@ -185,7 +191,7 @@ test("S2-07 S2-B02 S2-30 a daemon killed under load is seen crashed, restarting,
       else if (state !== "healthy") seen.add(state);
     }
   })();
-  process.kill(victim?.pid ?? 0, "SIGKILL");
+  kill(victim?.pid, "SIGKILL");
   const settled = await Promise.all(
     batch.body.items.map(async ({ id }) => (await ask<TaskView>("GET", `/v1/tasks/${id}?waitMs=60000`)).body),
   );
@@ -208,21 +214,22 @@ test("S2-17 S2-18 after its restarts are used up a daemon stays crashed, and the
   });
   await expect.poll(async () => (await health("budget")).instances_healthy).toBe(2);
   const one = async () => (await health("budget")).instances[0];
+  const stateAndCount = async () => {
+    const seen = await one();
+    return [seen?.state, seen?.restart_count];
+  };
   for (let death = 1; death <= 3; death++) {
-    const pid = (await one())?.pid ?? 0;
-    process.kill(pid, "SIGKILL");
+    kill((await one())?.pid, "SIGKILL");
     if (death === 3) break;
-    await expect
-      .poll(async () => [(await one())?.state, (await one())?.restart_count], { timeout: 10_000 })
-      .toEqual(["healthy", death]);
+    await expect.poll(stateAndCount, { timeout: 10_000 }).toEqual(["healthy", death]);
   }
-  const agents = await ask<{ items: { lifecycle: string; restarts: number; lastExit: { signal: string } }[] }>(
-    "GET",
-    "/v1/pools/budget/agents",
-  );
   await expect.poll(async () => (await one())?.state).toBe("crashed");
-  const quarantined = (await ask<typeof agents.body>("GET", "/v1/pools/budget/agents")).body.items[0];
-  expect(quarantined).toMatchObject({ lifecycle: "quarantined", restarts: 2, lastExit: { signal: "SIGKILL" } });
+  const agents = await ask<{ items: object[] }>("GET", "/v1/pools/budget/agents");
+  expect(agents.body.items[0]).toMatchObject({
+    lifecycle: "quarantined",
+    restarts: 2,
+    lastExit: { signal: "SIGKILL" },
+  });
   expect((await run("budget", "length abc")).status).toBe("completed");
   await remove("budget");
 });
@@ -267,7 +274,7 @@ test("S2-21 S2-22 the status sums requests, failures and restarts, and /health t
     daemon_restarts: 0,
   });
   expect((await ask<{ status: string }>("GET", "/health")).body.status).toBe("healthy");
-  process.kill((await health("sums")).instances[0]?.pid ?? 0, "SIGKILL");
+  kill((await health("sums")).instances[0]?.pid, "SIGKILL");
   await expect.poll(async () => (await health("sums")).pool_health_percentage).toBe(50);
   expect((await ask<{ status: string }>("GET", "/health")).body.status).toBe("degraded");
   await remove("sums");
@@ -300,7 +307,7 @@ test("a daemon that stops answering loses its lease, and its task goes to anothe
   const [first] = (await health("frozen")).instances;
   const { body } = await ask<TaskView>("POST", "/v1/pools/frozen/tasks", { prompt: "hang" });
   await expect.poll(async () => (await ask<TaskView>("GET", `/v1/tasks/${body.id}`)).body.status).toBe("in_progress");
-  process.kill(first?.pid ?? 0, "SIGSTOP");
+  kill(first?.pid, "SIGSTOP");
   const moved = async () =>
     (await ask<TaskView>("GET", `/v1/tasks/${body.id}`)).body.attempts.map(({ agentName, outcome }) => [
       agentName,

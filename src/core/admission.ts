@@ -38,9 +38,16 @@ export function admit(
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const cyclic = partial ? cyclesOf(specs) : new Map<TaskId, PoolError>();
   // Most tasks depend on nothing.
-  if (!partial && specs.some((spec) => spec.dependencies.length > 0)) refuseCycle(specs);
+  const linked = specs.some((spec) => spec.dependencies.length > 0);
+  if (!partial && linked) refuseCycle(specs);
   const batch = new Set(specs.map((spec) => spec.id));
-  const planned: Planned = { specs: new Map(), keys: new Map(), waiting: new Map(), resting: new Map() };
+  const planned: Planned = {
+    specs: new Map(),
+    keys: new Map(),
+    waiting: new Map(),
+    resting: new Map(),
+    classes: new Map(),
+  };
   const decisions = specs.map((spec, index) => {
     try {
       const cycle = cyclic.get(spec.id);
@@ -52,11 +59,13 @@ export function admit(
       const waits = command.hold !== undefined && error.details.limit === "queue";
       if (!partial && specs.length > 1) wouldNeverFit(state, command, { error, nowMs: turn.nowMs });
       if (!partial || waits) throw specs.length === 1 ? error : inBatch(error, index);
-      batch.delete(spec.id);
+      // Of two with one id the first may have been taken.
+      if (!planned.specs.has(spec.id)) batch.delete(spec.id);
       return { name: "refused", error } as const;
     }
   });
-  if (partial) refuseOrphans(decisions, batch, state, known);
+  if (partial || linked) refuseOrphans(decisions, specs, (id) => state.tasks.has(id) || known.tasks.has(id));
+  if (!partial) refuseAll(decisions);
   const items = decisions.map((decision) => carryOut(state, decision, turn));
   // Only now, so that those who depend on them within the batch are there to be told.
   for (const decision of decisions) if (decision.name === "take") endEarly(state, decision, turn);
@@ -86,19 +95,40 @@ function inBatch(error: PoolError, index: number): PoolError {
   });
 }
 
-/** With `partial`, tasks that depend on a refused one of the same batch are refused as well, however deep. */
-function refuseOrphans(decisions: Decision[], batch: Set<TaskId>, state: NamespaceState, known: Known): void {
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const [index, decision] of decisions.entries()) {
-      if (decision.name !== "take") continue;
-      const orphan = decision.waitsFor.find((id) => !batch.has(id) && !state.tasks.has(id) && !known.tasks.has(id));
-      if (orphan === undefined) continue;
-      decisions[index] = { name: "refused", error: unknownDependencies([orphan]) };
-      batch.delete(decision.spec.id);
-      changed = true;
+/** Without `partial` one refusal is the refusal of all. */
+function refuseAll(decisions: readonly Decision[]): void {
+  for (const [index, decision] of decisions.entries()) {
+    if (decision.name === "refused") throw inBatch(decision.error, index);
+  }
+}
+
+/**
+ * Tasks that depend on one of the same batch that won't be there are refused as well, however deep, and so are
+ * repetitions of such a task. It won't be there when it is refused, or is a repetition of another itself.
+ */
+function refuseOrphans(decisions: Decision[], specs: readonly TaskSpec[], isThere: (id: TaskId) => boolean): void {
+  const taken = new Set<TaskId>();
+  const needing = new Map<TaskId, number[]>();
+  for (const [index, decision] of decisions.entries()) {
+    if (decision.name === "take") taken.add(decision.spec.id);
+    for (const id of needsOf(decision)) needing.set(id, [...(needing.get(id) ?? []), index]);
+  }
+  const gone = specs.map(({ id }) => id).filter((id) => !taken.has(id) && !isThere(id));
+  // The list grows while it is walked.
+  for (const id of gone) {
+    for (const index of needing.get(id) ?? []) {
+      const decision = decisions[index];
+      if (decision === undefined || decision.name === "refused") continue;
+      decisions[index] = { name: "refused", error: unknownDependencies([id]) };
+      if (decision.name === "take") gone.push(decision.spec.id);
     }
   }
+}
+
+/** What must come into being for this decision to hold. */
+function needsOf(decision: Decision): readonly TaskId[] {
+  if (decision.name === "take") return decision.waitsFor;
+  return decision.name === "known" ? [decision.taskId] : [];
 }
 
 function decide(
@@ -116,10 +146,11 @@ function decide(
   const { known, planned, batch, behind, nowMs, fingerprintOf } = facts;
   const pool = state.pools.get(spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
-  if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
-  refuseUnknownType(pool, spec);
+  // A repeated request is answered whatever has become of the pool: its caller may not know that it was carried out.
   const twin = sameRequest(state, spec, facts);
   if (twin !== undefined) return { name: "known", taskId: twin };
+  if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
+  refuseUnknownType(pool, spec);
   if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
   }

@@ -3,6 +3,7 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
 import type { Outcomes } from "../policies/health.ts";
+import type { Measure } from "../policies/measure.ts";
 import type { Rate, RateOptions } from "./rate.ts";
 
 export type AgentKind = "function" | "daemon" | "command" | "remote";
@@ -62,6 +63,8 @@ export interface Isolation {
 export interface Run {
   readonly taskId: TaskId;
   readonly fence: number;
+  /** When it was leased, or began if that is known from before a restart of the engine. */
+  readonly sinceMs: number;
   /** The task is no longer leased to this run (timeout, cancel), but it may still be going on. */
   readonly orphaned: boolean;
   /** A heartbeat has named it. */
@@ -147,4 +150,6 @@ export interface Agent {
   trialAtMs: number;
   /** Its limits per minute; shared by all with the same key. */
   rate: Rate | undefined;
+  /** What a balancer goes by. */
+  readonly measure: Measure;
 }

@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import { NEW_BREAKER } from "../policies/breaker/breaker.ts";
 import { DrainRate } from "../policies/drain-rate.ts";
+import { newMeasure, observe, PoolLatency } from "../policies/measure.ts";
 import { RetryBudget } from "../policies/retry-budget.ts";
 import {
   AGENT_LIFECYCLE,
@@ -17,7 +18,7 @@ import { isLocal, needsEmptyAgent, needsQuiet } from "./company.ts";
 import type { Event, Resting } from "./event.ts";
 import { HeldLine } from "./held-line.ts";
 import { type Kill, withKiller } from "./kill.ts";
-import type { Pool } from "./pool.ts";
+import { mayBeChosen, type Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import { Rate } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
@@ -44,7 +45,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       queueOf(state, event.pool).limitKeys(event.options.keyConcurrency);
       break;
     case "pool.changed":
-      changePool(state, event.pool, event.options);
+      changePool(state, event, nowMs);
       break;
     case "pool.deleted":
       state.pools.delete(event.pool);
@@ -62,6 +63,14 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     }
     case "pool.draining":
       poolOf(state, event.pool).draining = true;
+      break;
+    case "pool.held_back":
+      poolOf(state, event.pool).reviewAtMs = event.untilMs;
+      state.due.add({ kind: "review", atMs: event.untilMs, pool: event.pool });
+      break;
+    case "pool.reviewed":
+      poolOf(state, event.pool).reviewAtMs = undefined;
+      state.dirty.add(event.pool);
       break;
     case "namespace.draining":
       state.draining = { matching: event.matching };
@@ -120,6 +129,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       agent.claim = event.claim;
       agent.claimTypes = event.types;
       queueOf(state, agent.identity.pool).seat(agent);
+      state.dirty.add(agent.identity.pool);
       state.due.add({
         kind: "claim",
         atMs: event.claim.untilMs,
@@ -139,7 +149,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       addTask(state, event, nowMs);
       break;
     case "task.replayed":
-      reopen(state, event.facts, event.atMs);
+      reopen(state, event);
       break;
     case "task.deadline_near":
       hurry(state, taskOf(state, event.taskId), event.priority);
@@ -270,6 +280,8 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     agentIds: new Set(),
     nextOrdinal: 0,
     lastOrdinal: -1,
+    latency: new PoolLatency(),
+    reviewAtMs: undefined,
     draining: false,
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
     totals: { submitted: 0, completed: 0, failed: 0, cancelled: 0 },
@@ -285,13 +297,19 @@ function budgetOf({ retry }: Pool["options"]): RetryBudget | undefined {
   return retry.budget === false ? undefined : new RetryBudget(retry.budget);
 }
 
-function changePool(state: NamespaceState, id: PoolId, options: Pool["options"]): void {
+/** Another strategy may choose those whom the last one could not. */
+function changePool(
+  state: NamespaceState,
+  { pool: id, options }: { pool: PoolId; options: Pool["options"] },
+  nowMs: number,
+): void {
   const pool = poolOf(state, id);
   const before = pool.options.retry.budget;
   if (pool.options.keyConcurrency !== options.keyConcurrency) queueOf(state, id).limitKeys(options.keyConcurrency);
   pool.options = options;
   const same = JSON.stringify(before) === JSON.stringify(options.retry.budget);
   if (!same) pool.retryBudget = budgetOf(options);
+  for (const agentId of pool.agentIds) rosterChanged(state, agentOf(state, agentId), nowMs);
   state.dirty.add(id);
 }
 
@@ -335,6 +353,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     outcomes: [],
     trialAtMs: 0,
     rate: rateOf(state, identity),
+    measure: newMeasure(),
   };
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seat(agent);
@@ -472,9 +491,10 @@ function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void
 }
 
 function refresh(state: NamespaceState, agent: Agent, nowMs: number): void {
+  const pool = poolOf(state, agent.identity.pool);
   const queue = queueOf(state, agent.identity.pool);
   const drains = agent.runs.size > 0 && queue.reservations.taskOf(agent.identity.id) !== undefined;
-  const free = againstAgent(poolOf(state, agent.identity.pool), agent, nowMs) === undefined && !drains;
+  const free = mayBeChosen(pool.options, agent.identity) && againstAgent(pool, agent, nowMs) === undefined && !drains;
   queue.refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
 }
@@ -539,7 +559,8 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
 }
 
 /** A new life: nothing charged, nobody excluded, before all others of its priority; history and fences go on. */
-function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void {
+function reopen(state: NamespaceState, event: Extract<Event, { type: "task.replayed" }>): void {
+  const { facts, atMs, resting, waitsFor } = event;
   forget(state, facts.spec.id);
   const { deadlineAtMs } = facts.spec;
   const spec =
@@ -552,7 +573,12 @@ function reopen(state: NamespaceState, facts: SettledFacts, atMs: number): void 
   task.replays = facts.replays + 1;
   task.failedDependencies = facts.failedDependencies;
   task.attempts = facts.attempts;
-  enter(state, task, { reason: "agent" }, atMs);
+  task.unmet = waitsFor.length;
+  enter(state, task, resting, atMs);
+  // A dependency that is open all the time may know of it from its last life.
+  for (const dependency of waitsFor) {
+    if (state.dependents.get(dependency)?.includes(spec.id) !== true) waitFor(state, dependency, spec.id);
+  }
 }
 
 /** Puts a task that the core did not hold into the state. Also used to restore from a store. */
@@ -685,6 +711,7 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
   agent.runs.set(fence, {
     taskId: event.taskId,
     fence,
+    sinceMs: atMs,
     orphaned: false,
     named: false,
     permit: { generation: agent.breaker.generation, number: 0 },
@@ -757,6 +784,7 @@ function endAttempt(
     agent.rate.spend(attempt.usage.tokens, nowMs);
     usedRate(state, agent.rate, nowMs);
   }
+  learn(state, agent, task.spec.type, attempt);
   const run = agent.runs.get(attempt.fence);
   if (run !== undefined) {
     if (held) hold(state, agent, run, { nowMs, leaseEndMs: ended.expiresAtMs });
@@ -800,6 +828,16 @@ function measure(agent: Agent, attempt: Attempt): void {
       lastActivityAtMs: attempt.endedAtMs,
     };
   }
+}
+
+/** What it says for the next choice. An end that is not the agent's doing says nothing. */
+function learn(state: NamespaceState, { identity, measure: figures }: Agent, type: string, attempt: Attempt): void {
+  const succeeded = attempt.outcome === "succeeded";
+  if (!succeeded && attempt.blame !== "agent" && attempt.blame !== "unknown") return;
+  const { latency } = poolOf(state, identity.pool);
+  const tookMs = attempt.endedAtMs - (attempt.startedAtMs ?? attempt.assignedAtMs);
+  observe(figures, { type, succeeded, tookMs, endedAtMs: attempt.endedAtMs }, latency);
+  if (succeeded) latency.add(tookMs);
 }
 
 function forget(state: NamespaceState, id: TaskId): void {

@@ -7,6 +7,7 @@ import type { Resting } from "./event.ts";
 import type { Pool } from "./pool.ts";
 import { CLASS_LIMIT } from "./pool-queue.ts";
 import { leftWaiting } from "./room.ts";
+import { classKey } from "./service-class.ts";
 import type { NamespaceState } from "./state.ts";
 import type { TaskSpec } from "./task.ts";
 
@@ -16,6 +17,7 @@ export interface Planned {
   readonly keys: Map<string, TaskSpec>;
   readonly waiting: Map<PoolId, TaskSpec[]>;
   readonly resting: Map<string, number>;
+  readonly classes: Map<PoolId, Set<string>>;
 }
 
 /** What may be full. */
@@ -30,7 +32,10 @@ export function refuseBeyondBounds(
   const { spec, resting, planned, behind, nowMs } = asked;
   const { queue: limits } = pool.options;
   const queue = queueOf(state, pool.id);
-  if (!queue.hasRoomForClass(spec.type, spec.requires)) {
+  const wanted = classKey(spec.type, spec.requires);
+  const classes = planned.classes.get(pool.id) ?? new Set();
+  planned.classes.set(pool.id, classes);
+  if (!queue.hasRoomForClass(wanted, classes)) {
     throw full(pool, { limit: "classes", depth: CLASS_LIMIT, bound: CLASS_LIMIT, nowMs });
   }
   if (resting.reason !== "agent") {
@@ -41,6 +46,7 @@ export function refuseBeyondBounds(
     const bound = blocked ? limits.blockedLimit : limits.delayedLimit;
     if (depth >= bound) throw full(pool, { limit: blocked ? "blocked" : "delayed", depth, bound, nowMs });
     planned.resting.set(key, ahead + 1);
+    classes.add(wanted);
     return;
   }
   const ahead = planned.waiting.get(pool.id) ?? [];
@@ -54,6 +60,7 @@ export function refuseBeyondBounds(
     }
   }
   ahead.push(spec);
+  classes.add(wanted);
 }
 
 /** Says which limit it is, and when there is likely to be room. */

@@ -49,6 +49,11 @@ export class Reservations {
     return agentId;
   }
 
+  /** Nobody is kept free for anything. */
+  get areNone(): boolean {
+    return this.#byAgent.size === 0 && this.quietFor === undefined;
+  }
+
   taskOf(agentId: AgentId): TaskId | undefined {
     return this.#byAgent.get(agentId);
   }

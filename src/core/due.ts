@@ -23,7 +23,8 @@ export type DueEntry =
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }
-  | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number };
+  | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number }
+  | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId };
 
 /** Below this many entries nobody looks for dead ones. */
 const COMPACT_FROM = 1_024;

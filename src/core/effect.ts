@@ -1,6 +1,6 @@
 /** Everything the core may ask of the outside. Performed after the commit of the turn that asked. */
 import type { PoolError } from "../base/errors.ts";
-import type { AgentId, TaskId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Reply } from "./command.ts";
 
 export interface LeasedAttempt {
@@ -27,4 +27,6 @@ export type Effect =
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }
   /** It was removed: stop it and let go of it. */
-  | { readonly type: "close_agent"; readonly agentId: AgentId };
+  | { readonly type: "close_agent"; readonly agentId: AgentId }
+  /** Say that the user's own strategy threw or picked nobody; once per strategy. */
+  | { readonly type: "strategy_failed"; readonly pool: PoolId; readonly message: string };

@@ -97,7 +97,14 @@ export type DurableEvent =
   | ({ readonly type: "payload.quarantined" } & Quarantined)
   | { readonly type: "payload.released"; readonly pool: PoolId; readonly fingerprint: string }
   /** A dead letter begins a new life. Carries what the core had let go. */
-  | { readonly type: "task.replayed"; readonly facts: SettledFacts; readonly atMs: number };
+  | {
+      readonly type: "task.replayed";
+      readonly facts: SettledFacts;
+      readonly atMs: number;
+      readonly resting: Resting;
+      /** Dependencies that have not ended yet. */
+      readonly waitsFor: readonly TaskId[];
+    };
 
 export type VolatileEvent =
   | { readonly type: "task.started_here"; readonly taskId: TaskId; readonly fence: number; readonly atMs: number }
@@ -167,6 +174,10 @@ export type VolatileEvent =
   | { readonly type: "submission.held"; readonly pool: PoolId; readonly held: Held; readonly untilMs: number }
   | { readonly type: "submission.let_go"; readonly pool: PoolId; readonly holdId: number }
   | { readonly type: "pool.draining"; readonly pool: PoolId }
+  /** A task waits for a faster agent; until then at the longest. */
+  | { readonly type: "pool.held_back"; readonly pool: PoolId; readonly untilMs: number }
+  /** What was held back is looked at again. */
+  | { readonly type: "pool.reviewed"; readonly pool: PoolId }
   | { readonly type: "namespace.draining"; readonly matching: boolean };
 
 export type Event = DurableEvent | VolatileEvent;
@@ -212,6 +223,8 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "agent.reserved": false,
   "pool.quieted": false,
   "pool.draining": false,
+  "pool.held_back": false,
+  "pool.reviewed": false,
   "namespace.draining": false,
 };
 

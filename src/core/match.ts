@@ -1,21 +1,21 @@
 /** Brings waiting tasks and free agents together: the oldest that somebody free may run goes first. */
 import type { AgentId, PoolId } from "../base/ids.ts";
 import { backoffMs } from "../policies/backoff.ts";
-import type { Balancer } from "../policies/balancer/balancer.ts";
-import { leastLoaded } from "../policies/balancer/least-loaded.ts";
-import { roundRobin } from "../policies/balancer/round-robin.ts";
+import type { Choice } from "../policies/balancer/balancer.ts";
+import { holdBackMs } from "../policies/balancer/hold-back.ts";
+import { provenSuccessRate, scoreOf } from "../policies/balancer/score.ts";
+import { BALANCERS } from "../policies/balancer/strategies.ts";
 import { poolOf, queueOf } from "./apply.ts";
+import { chosenByUser } from "./chooser.ts";
 import { isLocal } from "./company.ts";
-import type { Lane } from "./lane.ts";
+import { type Lane, precedes } from "./lane.ts";
 import { grant } from "./lease.ts";
-import type { Pool, Strategy } from "./pool.ts";
-import type { Seat } from "./pool-queue.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolQueue, Seat } from "./pool-queue.ts";
 import { anotherCouldServe, couldServe } from "./roster.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
-
-const BALANCERS: Readonly<Record<Strategy, Balancer>> = { round_robin: roundRobin, least_loaded: leastLoaded };
 
 /** Matches once, in every pool where work may have become possible. */
 export function matchReady(state: NamespaceState, turn: Turn): void {
@@ -25,44 +25,153 @@ export function matchReady(state: NamespaceState, turn: Turn): void {
   }
 }
 
+/** One match of one pool. */
+interface Matching {
+  readonly state: NamespaceState;
+  readonly pool: Pool;
+  readonly queue: PoolQueue;
+  readonly turn: Turn;
+  /** Lanes that are passed over for the rest of this match. */
+  readonly aside: Lane[];
+  /** Tasks that are, because nobody free may run them before their older run is over. */
+  readonly barred: Task[];
+  readonly poolSuccessRate: number;
+}
+
+/** A task and who shall run it. */
+interface Pair {
+  readonly lane: Lane;
+  readonly task: Task;
+  readonly seat: Seat;
+  readonly choice: Choice;
+}
+
 function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const pool = poolOf(state, id);
   const queue = queueOf(state, id);
   reviewExclusions(state, pool, turn);
   reviewQuiet(state, pool, turn);
-  const aside: Lane[] = [];
-  const { options } = pool;
-  for (let lane = queue.next(options); lane !== undefined; lane = queue.next(options)) {
-    const task = lane.head() as Task;
-    const seats = queue.candidates(lane, task);
-    if (isNonEmpty(seats)) {
-      queue.served(task, options);
-      grant(state, task, choose(pool, task, seats, turn).agent, turn);
-    } else {
-      if (lane.alone || lane.quiet) makeRoom(state, { pool, lane, task }, turn);
-      queue.setAside(lane);
-      aside.push(lane);
+  const scored = pool.options.strategy === "score" && !state.choosers.has(id);
+  const poolSuccessRate = scored ? provenSuccessRate(queue.seats()) : 1;
+  const matching: Matching = { state, pool, queue, turn, aside: [], barred: [], poolSuccessRate };
+  const next = scored ? bestPair : nextPair;
+  for (let pair = next(matching); pair !== undefined; pair = next(matching)) {
+    if (isHeldBack(pair, matching)) passOver(pair.lane, matching);
+    else {
+      queue.served(pair.task, pool.options);
+      grant(state, pair.task, pair.seat.agent, turn);
     }
   }
-  for (const lane of aside) queue.restore(lane);
+  for (const task of matching.barred) queue.push(task);
+  for (const lane of matching.aside) queue.restore(lane);
   // What this match itself made dirty has been served.
   state.dirty.delete(id);
 }
 
-/** The preferred agent if it is free, healthy ones before degraded ones, then the strategy. */
-function choose(pool: Pool, task: Task, seats: readonly [Seat, ...Seat[]], turn: Turn): Seat {
-  const { preferredAgent } = task.spec;
-  if (preferredAgent !== undefined) {
-    const preferred = seats.find(
-      ({ agentId, agent }) => agentId === (preferredAgent as AgentId) || agent.identity.name === preferredAgent,
-    );
-    if (preferred !== undefined) return preferred;
+/** Only the head, when those behind it may be served. */
+function passOver(lane: Lane, { state, pool, queue, aside, barred, turn }: Matching): void {
+  const head = lane.head();
+  if (head !== undefined && (lane.alone || lane.quiet)) makeRoom(state, { pool, lane, task: head }, turn);
+  if (head !== undefined && queue.isBarred(lane, head)) {
+    queue.leave(head);
+    barred.push(head);
+    return;
   }
-  const healthy = seats.some((seat) => seat.agent.health !== "healthy")
-    ? seats.filter((seat) => seat.agent.health === "healthy")
-    : seats;
+  queue.setAside(lane);
+  aside.push(lane);
+}
+
+/** The task whose turn it is, and the agent for it. */
+function nextPair(matching: Matching): Pair | undefined {
+  const { queue, pool } = matching;
+  for (let lane = queue.next(pool.options); lane !== undefined; lane = queue.next(pool.options)) {
+    const pair = pairFor(lane, matching);
+    if (pair !== undefined) return pair;
+    passOver(lane, matching);
+  }
+  return undefined;
+}
+
+/** The best pair over the tasks that come first, each of its kind; ties go to the more urgent, then the older task. */
+function bestPair(matching: Matching): Pair | undefined {
+  let best: Pair | undefined;
+  for (let lanes = new Set(matching.queue.firsts()); lanes.size > 0; lanes = new Set(matching.queue.firsts())) {
+    for (const lane of lanes) {
+      const pair = pairFor(lane, matching);
+      if (pair === undefined) passOver(lane, matching);
+      else if (best === undefined || goesBefore(pair, best)) best = pair;
+    }
+    if (best !== undefined) return best;
+  }
+  return undefined;
+}
+
+function goesBefore(a: Pair, b: Pair): boolean {
+  const difference = scoreOf(a.seat, a.choice) - scoreOf(b.seat, b.choice);
+  if (difference !== 0) return difference > 0;
+  const [rankA, rankB] = [a.task.priority, b.task.priority];
+  return rankA === rankB ? precedes(a.task, b.task) : rankA < rankB;
+}
+
+function pairFor(lane: Lane, matching: Matching): Pair | undefined {
+  const task = lane.head() as Task;
+  const seats = matching.queue.candidates(lane, task);
+  if (!isNonEmpty(seats)) return undefined;
+  const choice = choiceOf(task, matching);
+  const seat = choose(task, seats, choice, matching);
+  return seat && { lane, task, seat, choice };
+}
+
+const NO_CREW = { inFlight: 0, agents: 1 };
+
+function choiceOf({ spec, priority }: Task, { pool, queue, turn, poolSuccessRate }: Matching): Choice {
+  const { type, affinityKey } = spec;
+  return {
+    type,
+    priority,
+    affinityKey,
+    nowMs: turn.nowMs,
+    lastOrdinal: pool.lastOrdinal,
+    halfLifeMs: pool.latency.halfLifeMs,
+    crew: affinityKey !== undefined && pool.options.strategy === "affinity" ? queue.crewOf(spec) : NO_CREW,
+    poolSuccessRate,
+  };
+}
+
+/** The preferred agent if it is free, healthy ones before degraded ones, then the strategy. */
+function choose(task: Task, seats: readonly [Seat, ...Seat[]], choice: Choice, matching: Matching): Seat | undefined {
+  const { state, pool, turn } = matching;
+  const preferred = task.spec.preferredAgent && seats.find((seat) => isPreferred(seat, task));
+  if (preferred) return preferred;
+  const healthy = seats.every(isHealthy) ? seats : seats.filter(isHealthy);
   const candidates = isNonEmpty(healthy) ? healthy : seats;
-  return BALANCERS[pool.options.strategy](candidates, pool, turn.random) as Seat;
+  const chooser = state.choosers.get(pool.id);
+  if (chooser !== undefined) return chosenByUser(chooser, task, candidates, { choice, turn });
+  return BALANCERS[pool.options.strategy](candidates, choice, turn.random);
+}
+
+const isHealthy = ({ agent }: Seat): boolean => agent.health === "healthy";
+
+function isPreferred({ agentId, agent }: Seat, { spec: { preferredAgent } }: Task): boolean {
+  return (
+    preferredAgent !== undefined && (agentId === (preferredAgent as AgentId) || agent.identity.name === preferredAgent)
+  );
+}
+
+/** It waits for a faster agent, and is looked at again when that has not come as soon as expected. */
+function isHeldBack({ lane, task, seat, choice }: Pair, { state, pool, queue, turn }: Matching): boolean {
+  const { strategy, holdBack } = pool.options;
+  if (!holdBack || (strategy !== "peak_ewma" && strategy !== "score") || state.choosers.has(pool.id)) return false;
+  if (isPreferred(seat, task)) return false;
+  const busy = queue
+    .busy(lane, task)
+    .filter(({ agent }) => couldServe(agent, { nowMs: turn.nowMs, untilMs: turn.nowMs }));
+  const waitMs = holdBackMs(seat, busy, { ...choice, waiting: pool.counts.agent });
+  if (waitMs === undefined) return false;
+  if (pool.reviewAtMs === undefined) {
+    turn.record({ type: "pool.held_back", pool: pool.id, untilMs: turn.nowMs + Math.max(1, Math.ceil(waitMs)) });
+  }
+  return true;
 }
 
 /**

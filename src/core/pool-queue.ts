@@ -3,6 +3,9 @@
  * serve, by their heads. Finding the next task for a free agent costs the same however many tasks wait.
  */
 import type { AgentId } from "../base/ids.ts";
+import { hashOf } from "../policies/balancer/affinity.ts";
+import type { Busy } from "../policies/balancer/hold-back.ts";
+import { isQuick } from "../policies/balancer/score.ts";
 import { Serving } from "../policies/serving.ts";
 import type { Agent } from "./agent.ts";
 import { isLocal, needsEmptyAgent, needsQuiet, Reservations } from "./company.ts";
@@ -14,12 +17,14 @@ import { againstKind, againstPair } from "./standing.ts";
 import { PRIORITIES, PRIORITY_NAMES, type Priority, type PriorityName, type Task } from "./task.ts";
 
 /** What a balancer sees of an agent, and where it stands among the free. */
-export interface Seat {
-  readonly agentId: AgentId;
-  readonly ordinal: number;
+export interface Seat extends Busy {
   readonly agent: Agent;
   inFlight: number;
   capacity: number;
+  weight: number;
+  priority: number;
+  /** Since when its oldest run goes on; brought up to date by `busy` only. */
+  sinceMs: number;
   group: Group;
   /** Place in `group.free`; −1 when it can't be given work now. */
   freeAt: number;
@@ -35,12 +40,18 @@ export interface Group {
   readonly heads: Readonly<Record<Priority, LaneHeads>>;
   /** The same by the turns of their fairness keys; empty until a task names one. */
   readonly turns: Readonly<Record<Priority, LaneHeads>>;
+  /** The same by `kindOf`, for strategies that rank; empty until one asks. */
+  readonly kinds: readonly LaneHeads[];
 }
 
 interface ClassEntry extends ServiceClass {
   readonly groups: Set<Group>;
   readonly lanes: Map<string, Lane>;
 }
+
+/** Lanes are alike to a strategy when their tasks are as urgent, and quick or not. */
+const kindOf = (lane: Lane): number => lane.priority - 1 + (isQuick(lane.serviceClass.type) ? PRIORITIES.length : 0);
+const KINDS = 2 * PRIORITIES.length;
 
 export type Ageing = { readonly stepMs: number } | false;
 
@@ -75,6 +86,10 @@ const headsBy = (order: "age" | "turn"): Record<Priority, LaneHeads> => ({
   3: new LaneHeads(order),
   4: new LaneHeads(order),
 });
+/** The agent has not failed the lane's tasks, or nobody else could serve them. */
+function isAllowed({ agentId }: Seat, lane: Lane): boolean {
+  return !lane.excluded?.has(agentId) || (lane.again && !lane.couldOthers);
+}
 
 /** Kinds of work that may wait in one pool at a time. */
 export const CLASS_LIMIT = 10_000;
@@ -82,6 +97,7 @@ export const CLASS_LIMIT = 10_000;
 export class PoolQueue {
   readonly #classes = new Map<string, ClassEntry>();
   readonly #groups = new Map<string, Group>();
+  #ranked = false;
   readonly #seats = new Map<AgentId, Seat>();
   readonly #keys = new FairKeys<Lane>();
   readonly #serving = new Serving();
@@ -214,10 +230,33 @@ export class PoolQueue {
     for (const key of this.#keys.all()) for (const lane of key.lanes) this.#publish(lane);
   }
 
-  /** Those who are free and may serve the lane's head. */
-  candidates(lane: Lane, head: Task): Seat[] {
+  /** Of each priority, quick or not, the lane whose head is next for each group that has somebody free. */
+  *firsts(): Iterable<Lane> {
+    this.#rank();
+    for (const group of this.#groups.values()) {
+      if (group.free.length === 0) continue;
+      for (const kind of group.kinds) {
+        const lane = kind.top()?.lane;
+        if (lane instanceof Lane) yield lane;
+      }
+    }
+  }
+
+  /** Where a strategy ranks, kinds are kept apart from the first time on. */
+  #rank(): void {
+    if (this.#ranked) return;
+    this.#ranked = true;
+    for (const lane of this.lanes()) this.#publish(lane);
+  }
+
+  /** Those who are free and may serve the lane's head. The list is only valid until somebody is given work. */
+  candidates(lane: Lane, head: Task): readonly Seat[] {
+    const { groups } = this.#classOf(lane.serviceClass);
+    if (groups.size === 1 && lane.excluded === undefined && head.lastNumber === 0 && this.reservations.areNone) {
+      for (const { free } of groups) return free;
+    }
     const found: Seat[] = [];
-    for (const group of this.#classOf(lane.serviceClass).groups) {
+    for (const group of groups) {
       for (const seat of group.free) if (this.#mayTake(seat, lane, head)) found.push(seat);
     }
     return found;
@@ -228,6 +267,20 @@ export class PoolQueue {
     const found: Seat[] = [];
     for (const group of this.#classOf(lane.serviceClass).groups) {
       for (const seat of group.members) if (this.#couldTake(seat, lane, head)) found.push(seat);
+    }
+    return found;
+  }
+
+  /** Those who may serve the lane's head once they have a slot again. */
+  busy(lane: Lane, head: Task): Seat[] {
+    const found: Seat[] = [];
+    for (const group of this.#classOf(lane.serviceClass).groups) {
+      for (const seat of group.members) {
+        const [oldest] = seat.agent.runs.values();
+        if (seat.freeAt >= 0 || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
+        seat.sinceMs = oldest.sinceMs;
+        found.push(seat);
+      }
     }
     return found;
   }
@@ -247,6 +300,15 @@ export class PoolQueue {
   #couldTake({ agent }: Seat, lane: Lane, head: Task): boolean {
     if (!this.reservations.allow(agent, head.spec.id)) return false;
     return againstPair(agent, head.spec.id, lane.excludedNow) === undefined;
+  }
+
+  /** Those free and allowed still run an older attempt of the head; what stands behind it they may take. */
+  isBarred(lane: Lane, head: Task): boolean {
+    if (head.lastNumber === 0 || this.candidates(lane, head).length > 0) return false;
+    for (const group of this.#classOf(lane.serviceClass).groups) {
+      if (group.free.some((seat) => isAllowed(seat, lane))) return true;
+    }
+    return false;
   }
 
   /** Passes the lane over until `restore`. */
@@ -269,18 +331,26 @@ export class PoolQueue {
     for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
   }
 
-  /** Waiting tasks by class, and how many of them could start if there were slots for all. */
-  *waitingByClass(
-    room: KeyRooms,
-  ): Iterable<{ readonly serviceClass: ServiceClass; readonly count: number; readonly startable: number }> {
+  /**
+   * Waiting tasks by class: those that whoever fits may take, and how many of them could start if there were slots for
+   * all; and those that some have failed, which wait for others than the free.
+   */
+  *waitingByClass(room: KeyRooms): Iterable<{
+    readonly serviceClass: ServiceClass;
+    readonly plain: { readonly count: number; readonly startable: number };
+    readonly failed: number;
+  }> {
     for (const entry of this.#classes.values()) {
-      let count = 0;
-      let startable = 0;
+      const plain = { count: 0, startable: 0 };
+      let failed = 0;
       for (const lane of entry.lanes.values()) {
-        count += lane.size;
-        startable += room(lane.fairKey, lane.size);
+        if (lane.excluded !== undefined) failed += lane.size;
+        else {
+          plain.count += lane.size;
+          plain.startable += room(lane.fairKey, lane.size);
+        }
       }
-      if (count > 0) yield { serviceClass: entry, count, startable };
+      if (plain.count + failed > 0) yield { serviceClass: entry, plain, failed };
     }
   }
 
@@ -303,13 +373,16 @@ export class PoolQueue {
     return this.#keys.find(name);
   }
 
-  /** False when the task would be of one kind too many. */
-  hasRoomForClass(type: string, requires: readonly string[]): boolean {
-    if (this.#classes.size < CLASS_LIMIT || this.#classes.has(classKey(type, requires))) return true;
+  /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
+  hasRoomForClass(wanted: string, planned: ReadonlySet<string>): boolean {
+    if (this.#classes.size + planned.size < CLASS_LIMIT) return true;
+    if (this.#classes.has(wanted) || planned.has(wanted)) return true;
     for (const [key, entry] of this.#classes) {
       if ([...entry.lanes.values()].every((lane) => lane.size === 0)) this.#classes.delete(key);
     }
-    return this.#classes.size < CLASS_LIMIT;
+    let added = 0;
+    for (const key of planned) if (!this.#classes.has(key)) added += 1;
+    return this.#classes.size + added < CLASS_LIMIT;
   }
 
   #laneOf(task: Task): Lane {
@@ -351,9 +424,10 @@ export class PoolQueue {
     for (const group of this.#classOf(lane.serviceClass).groups) this.#offer(group, lane, head);
   }
 
-  #offer({ heads, turns }: Group, lane: Lane, head: Task): void {
+  #offer({ heads, turns, kinds }: Group, lane: Lane, head: Task): void {
     const { priority, fairKey } = lane;
     heads[priority].push(lane, head);
+    if (this.#ranked) kinds[kindOf(lane)]?.push(lane, head);
     if (this.#keys.used) turns[priority].push(lane, head, fairKey.turns[priority]);
   }
 
@@ -370,18 +444,36 @@ export class PoolQueue {
 
   /** The agent has come, or what it offers has changed. */
   seat(agent: Agent): Seat {
-    const { id, ordinal, capabilities, concurrency } = agent.identity;
+    const { id, ordinal, capabilities, concurrency, weight, priority } = agent.identity;
     const group = this.#groupOf(capabilities, agent.claimTypes);
     let seat = this.#seats.get(id);
     if (seat === undefined || seat.agent !== agent) {
       if (seat !== undefined) this.unseat(id);
-      seat = { agentId: id, ordinal, agent, inFlight: agent.runs.size, capacity: concurrency, group, freeAt: -1 };
+      seat = {
+        agentId: id,
+        ordinal,
+        agent,
+        inFlight: agent.runs.size,
+        capacity: concurrency,
+        weight,
+        priority,
+        measure: agent.measure,
+        hash: hashOf(id),
+        turnWeight: 0,
+        sinceMs: 0,
+        group,
+        freeAt: -1,
+      };
       this.#seats.set(id, seat);
     } else if (seat.group !== group) {
       this.#setFree(seat, false);
       this.#leave(seat);
       seat.group = group;
+      // Who could serve has changed, for those that wait for somebody else.
+      this.rosterVersion += 1;
     }
+    seat.weight = weight;
+    seat.priority = priority;
     group.members.add(seat);
     return seat;
   }
@@ -410,6 +502,21 @@ export class PoolQueue {
 
   profileOf(id: AgentId): Profile | undefined {
     return this.#seats.get(id)?.group.profile;
+  }
+
+  seats(): Iterable<Seat> {
+    return this.#seats.values();
+  }
+
+  /** Those who are at work for tasks like this one, or could be, and what they run. */
+  crewOf(task: { readonly type: string; readonly requires: readonly string[] }): { inFlight: number; agents: number } {
+    const crew = { inFlight: 0, agents: 0 };
+    for (const { agent } of this.seatsFor(task)) {
+      if (agent.lifecycle !== "ready" || agent.health === "unhealthy") continue;
+      crew.agents += 1;
+      crew.inFlight += agent.runs.size;
+    }
+    return crew;
   }
 
   groups(): Iterable<Group> {
@@ -455,7 +562,8 @@ export class PoolQueue {
       capabilities: new Set(capabilities),
       claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
     };
-    group = { profile, members: new Set(), free: [], heads: headsBy("age"), turns: headsBy("turn") };
+    const kinds = Array.from({ length: KINDS }, () => new LaneHeads("age"));
+    group = { profile, members: new Set(), free: [], heads: headsBy("age"), turns: headsBy("turn"), kinds };
     this.#groups.set(key, group);
     for (const entry of this.#classes.values()) {
       if (againstKind(profile, entry) !== undefined) continue;

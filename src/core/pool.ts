@@ -2,19 +2,17 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
+import type { Strategy } from "../policies/balancer/strategies.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
 import type { DrainRate } from "../policies/drain-rate.ts";
 import type { HealthOptions } from "../policies/health.ts";
+import type { PoolLatency } from "../policies/measure.ts";
 import type { RestartOptions } from "../policies/restart.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
-import type { AgentKind } from "./agent.ts";
+import type { AgentIdentity, AgentKind } from "./agent.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { RateOptions } from "./rate.ts";
 import type { PriorityName } from "./task.ts";
-
-export type Strategy = "round_robin" | "least_loaded";
-
-export const STRATEGIES: readonly Strategy[] = ["round_robin", "least_loaded"];
 
 export interface QueueOptions {
   /** Tasks that may wait for an agent. 0 = only what can start at once. */
@@ -124,6 +122,8 @@ export interface PoolOptions {
   /** In process, a type that is not listed is refused or becomes `general`. */
   readonly unknownType: "refuse" | "general";
   readonly strategy: Strategy;
+  /** `peak_ewma` and `score` let a task wait for a faster agent when that is expected to end sooner. */
+  readonly holdBack: boolean;
   readonly size: SizeOptions;
   readonly agents: readonly AgentTemplate[];
   readonly queue: QueueOptions;
@@ -161,6 +161,10 @@ export interface Pool {
   nextOrdinal: number;
   /** Of the agent chosen last. */
   lastOrdinal: number;
+  /** How long its attempts take. */
+  readonly latency: PoolLatency;
+  /** When tasks that are held back are looked at again, whatever happens before. */
+  reviewAtMs: number | undefined;
   draining: boolean;
   /** Open tasks by what they wait for, and running. */
   counts: { agent: number; dependencies: number; delay: number; retry: number; leased: number };
@@ -176,4 +180,12 @@ export interface Pool {
   readonly drain: DrainRate;
   /** Payloads that it does not take, by fingerprint; oldest first. */
   readonly quarantine: Map<string, Quarantined>;
+}
+
+/** Under `weighted`, weight 0 is never: such an agent is given nothing, and nobody waits for it. */
+export function mayBeChosen(
+  { strategy }: Pick<PoolOptions, "strategy">,
+  { weight }: Pick<AgentIdentity, "weight">,
+): boolean {
+  return strategy !== "weighted" || weight > 0;
 }

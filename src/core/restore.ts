@@ -84,9 +84,11 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
   pool.counts.leased += 1;
   queueOf(state, task.spec.pool).began(task);
   const agent = state.agents.get(lease.agentId);
+  const sinceMs = lease.startedAtMs ?? lease.assignedAtMs;
   agent?.runs.set(lease.fence, {
     taskId: id,
     fence: lease.fence,
+    sinceMs,
     orphaned: false,
     named: false,
     permit: { generation: 0, number: 0 },

@@ -21,9 +21,9 @@ export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number 
     if (known === undefined) kinds.set(key, { kind, count });
     else known.count += count;
   };
-  for (const { serviceClass, count, startable } of queue.waitingByClass(room)) {
-    total += count;
-    add(serviceClass, startable);
+  for (const { serviceClass, plain, failed } of queue.waitingByClass(room)) {
+    total += plain.count + failed;
+    add(serviceClass, plain.startable);
   }
   for (const kind of planned) {
     total += 1;

@@ -2,7 +2,8 @@
 import type { AgentId } from "../base/ids.ts";
 import { stateOf } from "../policies/breaker/breaker.ts";
 import type { Agent, Lifecycle } from "./agent.ts";
-import { queueOf } from "./apply.ts";
+import { poolOf, queueOf } from "./apply.ts";
+import { mayBeChosen } from "./pool.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Task } from "./task.ts";
 
@@ -19,12 +20,10 @@ export function anotherCouldServe(
   failed: { readonly agentIds: readonly AgentId[]; readonly patienceMs: number },
   nowMs: number,
 ): boolean {
+  const { options } = poolOf(state, task.spec.pool);
   for (const { agent } of queueOf(state, task.spec.pool).seatsFor(task.spec)) {
-    if (
-      !failed.agentIds.includes(agent.identity.id) &&
-      couldServe(agent, { nowMs, untilMs: nowMs + failed.patienceMs })
-    )
-      return true;
+    if (!mayBeChosen(options, agent.identity) || failed.agentIds.includes(agent.identity.id)) continue;
+    if (couldServe(agent, { nowMs, untilMs: nowMs + failed.patienceMs })) return true;
   }
   return false;
 }

@@ -20,9 +20,9 @@ export function classKey(type: string, requires: readonly string[]): string {
   return requires.length === 0 ? type : `${type}\n${requires.join("\n")}`;
 }
 
+/** Names may hold any character, so that no separator would do. */
 export function profileKey(capabilities: readonly string[], claimTypes: readonly string[] | undefined): string {
-  const offered = [...capabilities].sort().join("\n");
-  return claimTypes === undefined ? offered : `${offered}\t${[...claimTypes].sort().join("\n")}`;
+  return JSON.stringify([[...capabilities].sort(), claimTypes === undefined ? null : [...claimTypes].sort()]);
 }
 
 /**

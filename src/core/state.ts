@@ -1,6 +1,7 @@
 /** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
+import type { Chooser } from "./chooser.ts";
 import { Due } from "./due.ts";
 import type { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
@@ -27,6 +28,8 @@ export interface NamespaceState {
   readonly due: Due;
   /** Pools in which work may have become possible since the last match. */
   readonly dirty: Set<PoolId>;
+  /** Strategies of the user's own, given in process; they go before the pool's option. */
+  readonly choosers: Map<PoolId, Chooser>;
   /** Highest admission number given. */
   lastNum: number;
   /** The newest term before this one in which a task was settled. */
@@ -53,6 +56,7 @@ export function emptyState(epoch: number): NamespaceState {
     overflow: new Map(),
     due: new Due(),
     dirty: new Set(),
+    choosers: new Map(),
     lastNum: 0,
     settledEpoch: 0,
     fences: 0,

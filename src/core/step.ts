@@ -11,7 +11,17 @@ import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts"
 import { spareWaiting } from "./poison.ts";
 import type { PoolOptions } from "./pool.ts";
 import { release, releasePayload } from "./quarantine.ts";
-import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
+import {
+  afterDependencies,
+  deadlineExceeded,
+  endAttempt,
+  freeHeldSlot,
+  notFound,
+  report,
+  stale,
+  stopAndFinish,
+  sweep,
+} from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import {
   addAgent,
@@ -142,6 +152,10 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
     }
     return;
   }
+  if (entry.kind === "review") {
+    if (isLive(state, entry)) turn.record({ type: "pool.reviewed", pool: entry.pool });
+    return;
+  }
   if (entry.kind === "budget") {
     releaseHeld(state, entry.pool, turn);
     return;
@@ -201,6 +215,8 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return state.overflow.get(entry.pool)?.find(entry.holdId) !== undefined;
     case "claim":
       return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
+    case "review":
+      return state.pools.get(entry.pool)?.reviewAtMs === entry.atMs;
     default:
       return state.agents.has(entry.agentId);
   }
@@ -274,6 +290,7 @@ function settlementOf(task: Task | undefined, taskId: Task["spec"]["id"], known:
 /** A dead letter begins a new life. The one way out of a final state. */
 function replay(state: NamespaceState, command: Extract<Command, { type: "replay" }>, turn: Turn): Reply {
   const { taskId, known } = command;
+  if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const task = state.tasks.get(taskId);
   if (task !== undefined && task.state.name !== "settled") {
     throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is open`, { details: { taskId } });
@@ -293,7 +310,10 @@ function replay(state: NamespaceState, command: Extract<Command, { type: "replay
   if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
   if (pool.draining) throw new PoolError("not_running", `pool ${pool.id} takes no more tasks`);
   if (command.fingerprint !== undefined) release(pool, command.fingerprint, turn);
-  turn.record({ type: "task.replayed", facts, atMs: turn.nowMs });
+  // It may have ended before its dependencies did, or before its time: that it still waits for.
+  const waitsFor = facts.spec.dependencies.filter((id) => (state.tasks.get(id)?.state.name ?? "settled") !== "settled");
+  const resting = waitsFor.length > 0 ? ({ reason: "dependencies" } as const) : afterDependencies(facts, turn.nowMs);
+  turn.record({ type: "task.replayed", facts, atMs: turn.nowMs, resting, waitsFor });
   return DONE;
 }
 

@@ -156,10 +156,8 @@ function death({ code, signal, reason, asked }: Extract<Command, { type: "agent_
 }
 
 function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
-  return (
-    templateOf(poolOf(state, agent.identity.pool), agent.identity)?.restart ??
-    poolOf(state, agent.identity.pool).options.restart
-  );
+  const pool = poolOf(state, agent.identity.pool);
+  return templateOf(pool, agent.identity)?.restart ?? pool.options.restart;
 }
 
 /** The entry of the pool's `agents` that an agent was made from. */
@@ -226,9 +224,8 @@ export function probed(state: NamespaceState, command: Extract<Command, { type: 
   const bad = command.good ? 0 : agent.probes.bad + 1;
   turn.record({ type: "agent.probed", agentId, good, bad });
   if (command.good) probeBreaker(state, agent, turn);
-  const { fall, rise } =
-    templateOf(poolOf(state, agent.identity.pool), agent.identity)?.probe ??
-    poolOf(state, agent.identity.pool).options.probe;
+  const pool = poolOf(state, agent.identity.pool);
+  const { fall, rise } = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
   if (bad === fall) {
     const reason = `${fall} probes in a row failed`;
     turn.record({ type: "agent.health", agentId, source: "probe", health: "unhealthy", reason });

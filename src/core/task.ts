@@ -29,6 +29,8 @@ export interface TaskSpec {
   readonly preferredAgent?: string | undefined;
   /** Whose task it is: the keys of one pool take turns. */
   readonly fairnessKey?: string | undefined;
+  /** Tasks of one key go to the same agent where the strategy is `affinity`. */
+  readonly affinityKey?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** SHA-256 of the canonical request; present with an idempotency key. */
   readonly bodyHash?: string | undefined;

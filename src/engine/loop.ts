@@ -63,7 +63,7 @@ export class Loop {
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#lastSeq = options.lastSeq;
-    this.stubs = new Stubs(options.store, () => this.#lastSeq);
+    this.stubs = new Stubs(options.state, options.store, () => this.#lastSeq);
   }
 
   get lastSeq(): number {
@@ -83,10 +83,15 @@ export class Loop {
     if (this.#dead === undefined) this.#add({ command });
   }
 
-  /** Resolves when all that is in the state has been committed. */
+  /**
+   * Resolves when all that is in the state has been committed. Rejects when the engine has ended before: with a code of
+   * its own, as the reason of the end says nothing of what was carried out and stored before it.
+   */
   async stored(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#dead !== undefined) throw this.#dead;
+    if (this.#dead === undefined) return;
+    const options = { retryable: true, details: { unknown: true }, cause: this.#dead };
+    throw new PoolError("unavailable", `the engine has ended: ${this.#dead.message}`, options);
   }
 
   /** Refuses everything from now on; resolves when the turn under way is over. */
@@ -124,11 +129,13 @@ export class Loop {
     const turn = new Turn(state, this.#options.turnClock.now(), random);
     const replies: (Reply | undefined)[] = [];
     try {
+      // What died with the engine before is ended as such, before anything of it falls due.
+      const recovered = asked[0]?.command.type === "recover" ? step(state, asked[0].command, turn) : undefined;
       if (this.#isLate(turn.nowMs)) step(state, { type: "extend_leases" }, turn);
       dueFirst(state, turn);
-      for (const { command, reject } of asked) {
+      for (const [index, { command, reject }] of asked.entries()) {
         try {
-          replies.push(step(state, command, turn));
+          replies.push((index === 0 ? recovered : undefined) ?? step(state, command, turn));
         } catch (error) {
           if (!isPoolError(error)) throw error;
           if (command.type === "report") this.#options.payloads.takeResult(command.fence);

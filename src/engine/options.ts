@@ -6,17 +6,17 @@ import { z } from "zod";
 import { PoolError } from "../base/errors.ts";
 import { asPoolId, asTaskId, ID_PATTERN, type PoolId, type TaskId } from "../base/ids.ts";
 import { AGENT_KINDS } from "../core/agent.ts";
-import {
-  type AgentTemplate,
-  type CommandOptions,
-  type DaemonOptions,
-  type PoolOptions,
-  type QueueOptions,
-  type SizeOptions,
-  STRATEGIES,
+import type {
+  AgentTemplate,
+  CommandOptions,
+  DaemonOptions,
+  PoolOptions,
+  QueueOptions,
+  SizeOptions,
 } from "../core/pool.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../core/task.ts";
 import { BACKOFF_DEFAULTS } from "../policies/backoff.ts";
+import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
 import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
 import { RESTART_DEFAULTS } from "../policies/restart.ts";
@@ -76,6 +76,8 @@ export const taskSchema = z
     preferredAgent: name.optional(),
     /** Whose task it is: the keys of one pool take turns. */
     fairnessKey: z.string().min(1).max(256).optional(),
+    /** Tasks of one key go to the same agent where the strategy is `affinity`. */
+    affinityKey: z.string().min(1).max(256).optional(),
     idempotencyKey: z.string().min(1).max(256).optional(),
     maxAttempts: count(1, 1_000).optional(),
     retryable: z.boolean().optional(),
@@ -214,6 +216,8 @@ export const poolSchema = z.strictObject({
   types: z.array(id).min(1).max(1_000).optional(),
   unknownType: z.enum(["refuse", "general"]).optional(),
   strategy: z.enum(STRATEGIES).optional(),
+  /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */
+  holdBack: z.boolean().optional(),
   size: z
     .strictObject({
       min: count(1, 10_000).optional(),
@@ -366,7 +370,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     id: asPoolId(parsed.id ?? makeId()),
     types: parsed.types,
     unknownType: parsed.unknownType ?? "refuse",
-    strategy: parsed.strategy ?? "least_loaded",
+    strategy: parsed.strategy ?? "peak_ewma",
+    holdBack: parsed.holdBack ?? false,
     size,
     agents,
     queue: { ...QUEUE_DEFAULTS, ...given(parsed.queue) },

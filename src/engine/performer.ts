@@ -43,6 +43,9 @@ export class Performer {
       case "close_agent":
         void crew.dismiss(effect.agentId);
         break;
+      case "strategy_failed":
+        this.#frame.log({ level: "warn", event: "strategy_failed", pool: effect.pool, message: effect.message });
+        break;
       default:
         effect satisfies never;
     }

@@ -72,6 +72,7 @@ export function taskView(
     onDependencyFailure: spec.onDependencyFailure,
     preferredAgent: spec.preferredAgent,
     fairnessKey: spec.fairnessKey,
+    affinityKey: spec.affinityKey,
     idempotencyKey: spec.idempotencyKey,
     parentId: spec.parentId,
     maxAttempts: spec.maxAttempts,

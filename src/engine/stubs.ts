@@ -6,17 +6,20 @@
  */
 import type { TaskId } from "../base/ids.ts";
 import type { Known } from "../core/command.ts";
+import type { NamespaceState } from "../core/state.ts";
 import type { Store } from "../stores/store.ts";
 
 export const NOTHING_KNOWN: Known = { tasks: new Map(), keys: new Map() };
 
 export class Stubs {
+  readonly #state: NamespaceState;
   readonly #store: Store;
   readonly #storedSeq: () => number;
   #waiting: { seq: number; ids: readonly TaskId[] }[] = [];
   readonly #lookups = new Set<{ readonly seq: number }>();
 
-  constructor(store: Store, storedSeq: () => number) {
+  constructor(state: NamespaceState, store: Store, storedSeq: () => number) {
+    this.#state = state;
     this.#store = store;
     this.#storedSeq = storedSeq;
   }
@@ -26,13 +29,18 @@ export class Stubs {
     if (ids.length > 0) this.#waiting.push({ seq: this.#storedSeq(), ids });
   }
 
-  /** Looks up what is settled of these, and holds it true until `use` is over. */
+  /**
+   * Looks up what is settled of these, and holds it true until `use` is over. What is open is not looked up, but held
+   * all the same: it may be settled by the time that it is stepped.
+   */
   async lookUp<T>(ids: readonly TaskId[], keys: readonly string[], use: (known: Known) => Promise<T>): Promise<T> {
     if (ids.length === 0 && keys.length === 0) return use(NOTHING_KNOWN);
     const lookup = { seq: this.#storedSeq() };
     this.#lookups.add(lookup);
     try {
-      return await use(await this.#store.facts(ids, keys));
+      const { tasks } = this.#state;
+      const settled = ids.filter((id) => (tasks.get(id)?.state.name ?? "settled") === "settled");
+      return await use(settled.length + keys.length === 0 ? NOTHING_KNOWN : await this.#store.facts(settled, keys));
     } finally {
       this.#lookups.delete(lookup);
     }

@@ -36,6 +36,7 @@ export function submissionOf(
     onDependencyFailure: input.onDependencyFailure ?? "cancel",
     preferredAgent: input.preferredAgent,
     fairnessKey: input.fairnessKey,
+    affinityKey: input.affinityKey,
     idempotencyKey: input.idempotencyKey,
     bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
     maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,

@@ -90,7 +90,7 @@ export class TaskDesk {
     const { tasks } = this.#frame.state;
     const unknown = [...ids].filter((id) => !tasks.has(id));
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
-    return this.#frame.loop.stubs.lookUp(unknown, keys, async (known) => {
+    return this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
       const bodies = new Map(submissions.map(({ spec, body }) => [spec, body]));
       const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, bodies.get(spec) ?? {});
       try {
@@ -200,7 +200,7 @@ export class TaskDesk {
   }
 
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
-    return this.#frame.loop.stubs.lookUp(this.#frame.state.tasks.has(id) ? [] : [id], [], use);
+    return this.#frame.loop.stubs.lookUp([id], [], use);
   }
 }
 

@@ -46,6 +46,7 @@ export interface TaskView {
   onDependencyFailure: DependencyPolicy;
   preferredAgent?: string;
   fairnessKey?: string;
+  affinityKey?: string;
   idempotencyKey?: string;
   parentId?: string;
   maxAttempts: number;

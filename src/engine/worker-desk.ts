@@ -196,6 +196,6 @@ export class WorkerDesk {
   }
 
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
-    return this.#frame.loop.stubs.lookUp(this.#frame.state.tasks.has(id) ? [] : [id], [], use);
+    return this.#frame.loop.stubs.lookUp([id], [], use);
   }
 }

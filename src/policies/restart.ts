@@ -34,6 +34,8 @@ export interface RestartHistory {
   readonly restartsAtMs: readonly number[];
   /** When it last became ready, if it is up. */
   readonly readyAtMs: number | undefined;
+  /** It was let out of its quarantine to be tried once. */
+  readonly onTrial: boolean;
 }
 
 export type RestartDecision =
@@ -54,7 +56,7 @@ export function afterDeath(
 ): RestartDecision {
   const stable = history.readyAtMs !== undefined && nowMs - history.readyAtMs >= options.stableMs;
   const counted = stable ? [] : history.restartsAtMs.filter((atMs) => nowMs - atMs < options.windowMs);
-  if (counted.length >= options.max) {
+  if (counted.length >= options.max || (history.onTrial && !stable)) {
     return { name: "quarantine", retryAfterMs: options.quarantineMs > 0 ? options.quarantineMs : undefined };
   }
   const backoff: BackoffOptions = {

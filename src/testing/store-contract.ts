@@ -682,7 +682,7 @@ function events(holds: Holds, again: Again): void {
         waitsFor: [idOf(2)],
         failedDependencies: [idOf(3)],
       },
-      { type: "task.replayed", facts: settledTask(1), atMs: 3 },
+      { type: "task.replayed", facts: settledTask(1), atMs: 3, resting: { reason: "agent" }, waitsFor: [] },
     ];
     await first.store.commit(first.writer.next({ events: given }));
     const { store } = await again(first);

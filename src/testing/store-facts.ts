@@ -174,6 +174,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     breaker: false,
     health: false,
     strategy: "round_robin",
+    holdBack: false,
     size: { min: 1, default: 4, max: 16 },
     agents: [],
     queue: { limit: 100, blockedLimit: 10, delayedLimit: 0, overflow: "reject", maxWaitMs: 5_000 },

@@ -5,6 +5,7 @@
 import { assert } from "../base/assert.ts";
 import { isPoolError, type PoolError } from "../base/errors.ts";
 import { type AgentId, asAgentId, asPoolId, asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
 import { createRandom, type Random } from "../base/random.ts";
 import type { Agent, AgentIdentity, AgentKind } from "../core/agent.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
@@ -27,11 +28,13 @@ export interface WorldAgent {
   readonly kind?: AgentKind;
   readonly capabilities?: readonly string[];
   readonly concurrency?: number;
+  readonly weight?: number;
+  readonly priority?: number;
 }
 
 export interface WorldOptions {
   readonly seed?: number;
-  /** Of the pool `main`; without jitter unless it says otherwise. */
+  /** Of the pool `main`; without jitter and by `least_loaded` unless it says otherwise. */
   readonly pool?: PoolOptionsInput;
   /** Agents of `main`, ready; a name alone is a function agent that takes everything. */
   readonly agents?: readonly (string | WorldAgent)[];
@@ -60,6 +63,9 @@ export type SpecInput = Partial<Omit<TaskSpec, "id" | "pool" | "dependencies">> 
 
 export const MAIN = asPoolId("main");
 
+/** A look-up that found nothing settled. */
+export const NO_KNOWN: Known = { tasks: new Map(), keys: new Map() };
+
 export function createWorld(options: WorldOptions = {}): World {
   return new World(options);
 }
@@ -87,15 +93,23 @@ export class World {
     this.nowMs = startMs;
     this.#checks = checks;
     this.random = createRandom(seed);
-    this.addPool({ id: "main", ...pool });
+    this.addPool({ id: "main", agents: agents.flatMap(templateOf), ...pool });
     for (const agent of agents) this.addAgent(agent);
   }
 
   addPool(input: PoolOptionsInput): PoolId {
     const retry = { ...input.retry, backoff: { jitter: "none" as const, ...input.retry?.backoff } };
-    const options = resolvePool({ ...input, retry }, () => "main");
+    const options = resolvePool(
+      { strategy: "least_loaded", breaker: false, health: false, ...input, retry },
+      () => "main",
+    );
     this.ask({ type: "create_pool", options });
     return options.id;
+  }
+
+  /** What an agent of that name says of itself. */
+  identity(agent: string | WorldAgent, pool: PoolId = MAIN): Omit<AgentIdentity, "ordinal"> {
+    return identityOf(agent, pool);
   }
 
   addAgent(agent: string | WorldAgent, pool: PoolId = MAIN): AgentId {
@@ -233,8 +247,8 @@ export class World {
 
   /** The running attempt. */
   lease(id: string): Lease | undefined {
-    const { state } = this.task(id);
-    return state.name === "leased" ? state.lease : undefined;
+    const state = this.state.tasks.get(asTaskId(id))?.state;
+    return state?.name === "leased" ? state.lease : undefined;
   }
 
   /** In one word: what it waits for, `leased`, or how it ended. */
@@ -288,6 +302,17 @@ export class World {
     this.ask({ type: "agent_exited", agentId: asAgentId(name), exit });
   }
 
+  /** Its run on the agent has ended at last, as its driver tells: nobody wants to know how any more. */
+  endRun(name: string, id: string, fence = this.task(id).lastFence): void {
+    const outcome = { name: "cancelled", error: { code: "cancelled", message: "the run was stopped" } } as const;
+    const known = this.known();
+    this.turn([{ type: "report", agentId: asAgentId(name), taskId: asTaskId(id), fence, outcome, known }]);
+  }
+
+  progress(id: string, progress: Json, fence = this.lease(id)?.fence ?? 0): void {
+    this.ask({ type: "progress", taskId: asTaskId(id), fence, progress });
+  }
+
   cancel(id: string): void {
     this.ask({ type: "cancel", taskId: asTaskId(id), reason: "no longer wanted", known: this.known() });
   }
@@ -320,8 +345,12 @@ export class World {
   /** Several commands in one turn; a refused one is answered by its error. */
   turn(commands: readonly Command[]): (Reply | Error)[] {
     const turn = new Turn(this.state, this.nowMs, this.random);
+    // As the engine does: whose lease ended while no engine was there to renew it gets another.
+    const [first] = commands;
+    const recovered = first?.type === "recover" ? step(this.state, first, turn) : undefined;
     dueFirst(this.state, turn);
-    const replies = commands.map((command): Reply | Error => {
+    const replies = commands.map((command, index): Reply | Error => {
+      if (index === 0 && recovered !== undefined) return recovered;
       try {
         return step(this.state, command, turn);
       } catch (error) {
@@ -382,6 +411,12 @@ export class World {
     this.ask({ type: "forget", taskIds });
   }
 
+  /** What a look-up would find at this moment, whatever happens later. */
+  snapshotKnown(): Known {
+    const { tasks, keys } = this.known();
+    return { tasks: new Map(tasks), keys };
+  }
+
   known(): Known {
     const keys = new Map<string, SettledFacts>();
     for (const facts of this.history.values()) {
@@ -391,13 +426,21 @@ export class World {
   }
 }
 
+/** The entry of the pool that an agent is made from; remote ones have none. */
+function templateOf(agent: string | WorldAgent): { kind: "function"; name: string }[] {
+  const { name, kind } = typeof agent === "string" ? { name: agent } : { kind: "function", ...agent };
+  return kind === "remote" ? [] : [{ kind: "function", name }];
+}
+
 function identityOf(agent: string | WorldAgent, pool: PoolId): Omit<AgentIdentity, "ordinal"> {
   const {
     name,
     kind = "function",
     capabilities = [],
     concurrency = 1,
+    weight = 1,
+    priority = 0,
   } = typeof agent === "string" ? { name: agent } : agent;
   const isolation = { contextWindowId: `c-${name}`, toolSessionId: `t-${name}`, memoryHandleId: `m-${name}` };
-  return { id: asAgentId(name), pool, name, kind, capabilities, concurrency, weight: 1, priority: 0, isolation };
+  return { id: asAgentId(name), pool, name, kind, capabilities, concurrency, weight, priority, isolation };
 }

@@ -130,7 +130,7 @@ export function admitsAtMs(breaker: Breaker, nowMs: number, options: BreakerOpti
   if (breaker.name === "open") return Math.max(nowMs, breaker.untilMs);
   const out = takenAt(breaker, nowMs);
   if (out.length < options.permits) return nowMs;
-  return out[out.length - options.permits]?.expiresAtMs ?? nowMs;
+  return (out[out.length - options.permits] as PermitLease).expiresAtMs;
 }
 
 /** Makes an open breaker half-open when its time is over; else changes nothing. */

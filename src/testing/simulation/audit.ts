@@ -98,7 +98,10 @@ export class Audit {
       }
       case "pool.deleted": {
         for (const [id, task] of this.tasks) {
-          this.#holds(task.spec.pool !== event.pool || task.state === "settled", `task ${id} ends before its pool goes`);
+          this.#holds(
+            task.spec.pool !== event.pool || task.state === "settled",
+            `task ${id} ends before its pool goes`,
+          );
         }
         this.pools.delete(event.pool);
         break;
@@ -249,7 +252,10 @@ export class Audit {
     this.#holds(fence > this.#lastFence, `fence ${fence} is above ${this.#lastFence}`);
     this.#lastFence = Math.max(this.#lastFence, fence);
     if (task === undefined) return;
-    this.#holds(task.state === "waiting" && task.reason === "agent", `task ${taskId} is leased while it waits for an agent`);
+    this.#holds(
+      task.state === "waiting" && task.reason === "agent",
+      `task ${taskId} is leased while it waits for an agent`,
+    );
     this.#holds(task.unmet.size === 0, `task ${taskId} is leased after its dependencies`);
     for (const id of task.spec.dependencies) {
       const other = this.tasks.get(id);
@@ -257,8 +263,14 @@ export class Audit {
       this.#holds(ended, `task ${taskId} is leased after the end of ${id}`);
     }
     this.#holds(number === task.number + 1, `attempt ${number} of task ${taskId} follows ${task.number}`);
-    this.#holds(task.charged < task.spec.maxAttempts, `task ${taskId} is executed at most ${task.spec.maxAttempts} times`);
-    this.#holds((task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) > atMs, `task ${taskId} begins before its deadline`);
+    this.#holds(
+      task.charged < task.spec.maxAttempts,
+      `task ${taskId} is executed at most ${task.spec.maxAttempts} times`,
+    );
+    this.#holds(
+      (task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) > atMs,
+      `task ${taskId} begins before its deadline`,
+    );
     this.#holds((task.spec.runAtMs ?? 0) <= atMs, `task ${taskId} begins after its runAt`);
     this.#holds(agent?.pool === task.spec.pool, `agent ${agentId} of task ${taskId} is of its pool`);
     const wasFailed = task.failed.includes(agentId);
@@ -268,7 +280,9 @@ export class Audit {
     if (task.spec.preferredAgent !== undefined && task.spec.preferredAgent === agent?.name) {
       this.#tools.reach("a preferred agent was chosen");
     }
-    const badDependency = task.spec.dependencies.some((id) => (this.tasks.get(id)?.status ?? "completed") !== "completed");
+    const badDependency = task.spec.dependencies.some(
+      (id) => (this.tasks.get(id)?.status ?? "completed") !== "completed",
+    );
     if (badDependency && task.spec.onDependencyFailure === "run") {
       this.#tools.reach("a task ran although a dependency had failed");
     }
@@ -297,7 +311,10 @@ export class Audit {
     if (charged && refundable) this.#tools.reach("a refund beyond the limit was charged");
     const isCancelled = attempt.outcome === "cancelled";
     this.#holds(isCancelled || task.refunds <= limit, `task ${id} is given back at most ${limit} times for free`);
-    this.#holds(charged || refundable || isCancelled || attempt.outcome === "throttled", `a ${attempt.outcome} attempt of ${id} is charged`);
+    this.#holds(
+      charged || refundable || isCancelled || attempt.outcome === "throttled",
+      `a ${attempt.outcome} attempt of ${id} is charged`,
+    );
     if (exclude && !task.failed.includes(attempt.agentId)) task.failed.push(attempt.agentId);
     const blamed = attempt.blame === "agent" || attempt.blame === "unknown";
     this.#holds(blamed === exclude, `blame ${attempt.blame} decides whether ${attempt.agentId} is excluded from ${id}`);
@@ -353,18 +370,26 @@ export class Audit {
     this.#reachSettled(task, { ran, code: error?.code, blame: error?.blame });
   }
 
-  #reachSettled(task: AuditedTask, { ran, code, blame }: { ran: boolean; code: string | undefined; blame: string | undefined }): void {
+  #reachSettled(
+    task: AuditedTask,
+    { ran, code, blame }: { ran: boolean; code: string | undefined; blame: string | undefined },
+  ): void {
     const { reach } = this.#tools;
     if (task.status === "cancelled" && ran) reach("a task was cancelled while it ran");
     if (code === "exhausted") reach("a task was exhausted");
     if (task.status === "failed" && blame === "task") reach("a failure of the task itself was final");
-    if (code === "deadline_exceeded") reach(ran ? "a deadline passed while it ran" : "a deadline passed while it waited");
+    if (code === "deadline_exceeded")
+      reach(ran ? "a deadline passed while it ran" : "a deadline passed while it waited");
     if (code === "pool_deleted") reach("a pool was deleted with open tasks");
     if (task.status === "completed" && task.replays > 0) reach("a replayed task succeeded");
     if (code !== "dependency_failed") return;
     reach("a failure cascaded to a dependent");
-    const deep = task.spec.dependencies.some((id) => this.tasks.get(id)?.deadLettered === true && this.tasks.get(id)?.attempts.size === 0);
-    const cancelled = task.spec.dependencies.some((id) => this.tasks.get(id)?.status === "cancelled" && this.tasks.get(id)?.spec.dependencies.length !== 0);
+    const deep = task.spec.dependencies.some(
+      (id) => this.tasks.get(id)?.deadLettered === true && this.tasks.get(id)?.attempts.size === 0,
+    );
+    const cancelled = task.spec.dependencies.some(
+      (id) => this.tasks.get(id)?.status === "cancelled" && this.tasks.get(id)?.spec.dependencies.length !== 0,
+    );
     if (deep || cancelled) reach("a failure cascaded over two steps");
   }
 
@@ -372,10 +397,16 @@ export class Audit {
     const { facts, atMs } = event;
     const task = this.#task(facts.spec.id);
     if (task === undefined) return;
-    this.#holds(task.state === "settled" && task.deadLettered, `task ${facts.spec.id} is a dead letter when it is replayed`);
+    this.#holds(
+      task.state === "settled" && task.deadLettered,
+      `task ${facts.spec.id} is a dead letter when it is replayed`,
+    );
     this.#holds(facts.lastFence === task.fence, `the replay of task ${facts.spec.id} knows its newest fence`);
     this.#tools.reach("a dead letter was replayed");
-    if ((task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) <= atMs) task.spec = { ...task.spec, deadlineAtMs: undefined };
+    if ((task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) <= atMs)
+      task.spec = { ...task.spec, deadlineAtMs: undefined };
+    task.unmet.clear();
+    for (const id of event.waitsFor) task.unmet.add(id);
     task.replays += 1;
     task.charged = 0;
     task.refunds = 0;
@@ -386,15 +417,15 @@ export class Audit {
     task.status = "";
     task.deadLettered = false;
     this.open += 1;
-    this.#rest(task, { reason: "agent" });
-    bounds.returned(task.spec.pool);
+    this.#rest(task, event.resting);
+    if (event.resting.reason === "agent") bounds.returned(task.spec.pool);
   }
 
   // --- bounds ---
 
   /**
    * A queue grows beyond its limit by returns only: of what was admitted in this commit, no more may wait than the
-   * limit leaves room for.
+   * limit and idle agents leave room for.
    */
   #checkBounds(before: ReadonlyMap<string, AuditedPool>, bounds: Bounds): void {
     for (const [id, admitted] of bounds.byPool) {
@@ -406,7 +437,7 @@ export class Audit {
         admitted.tasks.filter((task) => task.state === "waiting" && task.reason === reason).length;
       const room = (bound: number, had: number): number => Math.max(bound, had);
       if (stay("agent") > 0) {
-        const most = room(limit, was.waiting + admitted.returns);
+        const most = room(limit, was.waiting + admitted.returns) + this.#idleSlots(id);
         this.#holds(pool.waiting <= most, `pool ${id} lets ${most} tasks wait, ${pool.waiting} do`);
       }
       if (admitted.tasks.length > 0 && stay("agent") < admitted.tasks.length && was.waiting >= limit) {
@@ -421,6 +452,13 @@ export class Audit {
         this.#holds(pool.delayed <= most, `pool ${id} delays at most ${most} tasks, ${pool.delayed} are`);
       }
     }
+  }
+
+  /** Slots that nobody uses: somebody was let in because of them, and did not get them after all. */
+  #idleSlots(pool: string): number {
+    let slots = 0;
+    for (const [id, agent] of this.agents) if (agent.pool === pool) slots += agent.concurrency - this.runningOn(id);
+    return slots;
   }
 }
 

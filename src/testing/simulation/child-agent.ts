@@ -61,8 +61,7 @@ export class ScriptedChild implements AgentDriver {
   }
 
   async #play(script: Script, { task }: Attempt, stop: AbortSignal): Promise<RunEnd> {
-    const afterMs = script.name === "hangs" ? Number.MAX_SAFE_INTEGER : script.afterMs;
-    await sleep(this.#clock, Math.max(afterMs, this.#stoppedUntilMs - this.#clock.monotonic()), stop);
+    await sleep(this.#clock, Math.max(script.afterMs, this.#stoppedUntilMs - this.#clock.monotonic()), stop);
     if (stop.aborted) return cancelled();
     switch (script.name) {
       case "fails": {
@@ -74,6 +73,8 @@ export class ScriptedChild implements AgentDriver {
         return throttled({ code: "throttled", message: "slow down" }, script.retryAfterMs);
       case "returns_nonsense":
         return failed("agent", { code: "bad_answer", message: "no JSON" });
+      case "hangs":
+        return failed("agent", { code: "timeout", message: "no answer" });
       case "dies":
         this.#die("SIGSEGV");
         return killed("the child died");

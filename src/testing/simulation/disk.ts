@@ -1,5 +1,5 @@
 /** What survives the engine's deaths: a flaky store, seen from outside. Every commit that is kept goes to the auditor. */
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
 import { createRandom } from "../../base/random.ts";
 import { createMemoryStore } from "../../stores/memory.ts";
 import type { Commit, Store } from "../../stores/store.ts";
@@ -23,7 +23,6 @@ const SLOW_MS = 40;
 export class Disk {
   readonly #options: DiskOptions;
   #flaky: FlakyStore;
-  #calm = false;
   /** What is being kept was kept before: a new start reads it in again. */
   #reading = false;
 
@@ -32,7 +31,15 @@ export class Disk {
     const { dice, clock, seed } = options;
     const share = (fault: "commit_refused" | "commit_unknown"): number => dice.share(fault);
     const random = createRandom(seed);
-    const isCalm = (): boolean => this.#calm;
+    const isCalm = (): boolean => dice.calm;
+    const patient: Clock = {
+      ...clock,
+      timer: (ms, fire) => {
+        if (dice.calm) return atOnce(fire);
+        dice.count("commit_slow");
+        return clock.timer(ms, fire);
+      },
+    };
     this.#flaky = createFlakyStore(this.#audited(), {
       random,
       get refuse() {
@@ -41,18 +48,13 @@ export class Disk {
       get forget() {
         return isCalm() ? 0 : share("commit_unknown");
       },
-      ...(dice.share("commit_slow") > 0 && { slow: { clock, ms: SLOW_MS * dice.share("commit_slow") } }),
+      ...(dice.share("commit_slow") > 0 && { slow: { clock: patient, ms: SLOW_MS * dice.share("commit_slow") } }),
       rebuild: () => this.#audited(),
     });
   }
 
   get faults(): Faults {
     return this.#flaky.faults;
-  }
-
-  /** From now on it keeps its word. */
-  calmDown(): void {
-    this.#calm = true;
   }
 
   /** A new start: what survived, behind a door that only this start has. */
@@ -90,6 +92,11 @@ export class Disk {
       close: async () => {},
     }));
   }
+}
+
+function atOnce(fire: () => void): Timer {
+  fire();
+  return { cancel: () => {} };
 }
 
 const NEVER = new Promise<void>(() => {});

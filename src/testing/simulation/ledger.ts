@@ -39,7 +39,11 @@ export class Ledger {
   }
 
   /** The engine said that it keeps the task. */
-  acknowledged(view: TaskView, asked: { prompt: string; key: string | undefined }, { audit, violate }: LedgerTools): Entry {
+  acknowledged(
+    view: TaskView,
+    asked: { prompt: string; key: string | undefined },
+    { audit, violate }: LedgerTools,
+  ): Entry {
     const { id, pool } = view;
     if (!audit.tasks.has(id)) violate(`task ${id} is stored when it is acknowledged`);
     if (asked.key !== undefined) {
@@ -96,14 +100,19 @@ export class Ledger {
     { audit, violate }: LedgerTools,
   ): void {
     const attempt = audit.tasks.get(taskId)?.attempts.get(fence);
-    if (attempt?.outcome !== outcome) violate(`report ${outcome} of ${taskId} under ${fence} is stored, ${attempt?.outcome} is`);
+    if (attempt?.outcome !== outcome)
+      violate(`report ${outcome} of ${taskId} under ${fence} is stored, ${attempt?.outcome} is`);
   }
 
   /** An attempt begins to work: its lease is stored, and what it was given is what was asked. */
-  began(task: Pick<AttemptTask, "fence" | "prompt" | "context"> & { readonly id: string }, { audit, violate }: LedgerTools): void {
+  began(
+    task: Pick<AttemptTask, "fence" | "prompt" | "context"> & { readonly id: string },
+    { audit, violate }: LedgerTools,
+  ): void {
     const { id, fence } = task;
     const stored = audit.tasks.get(id);
-    if (stored === undefined || stored.fence < fence) violate(`the lease ${fence} of task ${id} is stored before it begins`);
+    if (stored === undefined || stored.fence < fence)
+      violate(`the lease ${fence} of task ${id} is stored before it begins`);
     if (stored === undefined) return;
     const prompt = this.entries.get(id)?.prompt ?? this.#asked.get(id);
     if (prompt !== undefined && task.prompt !== prompt) violate(`task ${id} is run with the prompt that was given`);

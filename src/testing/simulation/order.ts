@@ -28,7 +28,12 @@ interface AuditTools {
 }
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
-export function checkOrder(audit: Audit, task: AuditedTask, agent: AgentIdentity, { violate, reach }: AuditTools): void {
+export function checkOrder(
+  audit: Audit,
+  task: AuditedTask,
+  agent: AgentIdentity,
+  { violate, reach }: AuditTools,
+): void {
   const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
   for (const other of audit.tasks.values()) {
     if (other === task || other.state !== "waiting" || other.reason !== "agent") continue;
@@ -37,15 +42,44 @@ export function checkOrder(audit: Audit, task: AuditedTask, agent: AgentIdentity
       reach("an older task of lower priority went first");
     }
     if (!goesBefore(other, task, ageing) || !mayTake(agent, other)) continue;
-    violate(`task ${other.spec.id} goes to agent ${agent.name} before task ${task.spec.id}`);
+    if (other.spec.priority !== task.spec.priority && standsBehind(audit, other, agent)) continue;
+    if (waitsBehind(audit, other, agent)) continue;
+    violate(`task ${placeOf(other)} goes to agent ${agent.name} before task ${placeOf(task)}`);
     return;
   }
 }
 
+/** A replayed task is the first of its priority and speaks for all of it, however young it is. */
+function standsBehind(audit: Audit, task: AuditedTask, { pool }: AgentIdentity): boolean {
+  if (task.first) return false;
+  return [...audit.tasks.values()].some(
+    ({ first, state, reason, spec }) =>
+      first && state === "waiting" && reason === "agent" && spec.pool === pool && spec.priority === task.spec.priority,
+  );
+}
+
+/** The head of its lane may still be run by this agent, from an earlier attempt: then the lane is passed over. */
+function waitsBehind(audit: Audit, task: AuditedTask, agent: AgentIdentity): boolean {
+  for (const other of audit.tasks.values()) {
+    if (other.state !== "waiting" || other.reason !== "agent" || !isAlike(other, task)) continue;
+    if (isEarlier(other, task) && hasRun(agent, other)) return true;
+  }
+  return false;
+}
+
+function isAlike({ spec: a, failed }: AuditedTask, { spec: b, failed: others }: AuditedTask): boolean {
+  if (a.pool !== b.pool || a.priority !== b.priority || a.type !== b.type) return false;
+  return `${a.requires}` === `${b.requires}` && `${[...failed].sort()}` === `${[...others].sort()}`;
+}
+
+function hasRun({ id }: AgentIdentity, { attempts }: AuditedTask): boolean {
+  for (const attempt of attempts.values()) if (attempt.agentId === id) return true;
+  return false;
+}
+
 /** Certainly: what the log does not tell (a claim's types, a run that may go on) makes it false. */
 function mayTake(agent: AgentIdentity, task: AuditedTask): boolean {
-  if (task.failed.includes(agent.id)) return false;
-  for (const attempt of task.attempts.values()) if (attempt.agentId === agent.id) return false;
+  if (task.failed.includes(agent.id) || hasRun(agent, task)) return false;
   const can = new Set(agent.capabilities);
   if (can.has("*")) return true;
   if (task.spec.requires.length > 0) return task.spec.requires.every((skill) => can.has(skill));
@@ -64,4 +98,10 @@ function goesBefore(a: AuditedTask, b: AuditedTask, ageing: { readonly stepMs: n
 function isEarlier(a: AuditedTask, b: AuditedTask): boolean {
   if (a.first !== b.first) return a.first;
   return a.queuedAtMs === b.queuedAtMs ? a.num < b.num : a.queuedAtMs < b.queuedAtMs;
+}
+
+function placeOf({ spec, num, queuedAtMs, first, failed, again }: AuditedTask): string {
+  const replayed = first ? ", replayed" : "";
+  const tried = failed.length > 0 ? `, failed by ${failed.length}${again ? " and again" : ""}` : "";
+  return `${spec.id} (${num}, priority ${spec.priority}, queued at ${queuedAtMs}${replayed}${tried})`;
 }

@@ -1,9 +1,13 @@
 /** The pools of a run and who works in them. Drawn anew for each seed. */
 import type { PoolOptionsInput } from "../../engine/options.ts";
+import { STRATEGIES, type Strategy } from "../../policies/balancer/strategies.ts";
 import type { Dice } from "./dice.ts";
 
 export const TYPES = ["general", "research", "ingest"] as const;
 export const SKILLS = ["gpu", "browser"] as const;
+
+/** All but the one that has an order of its own. */
+const STRATEGIES_IN_ORDER = STRATEGIES.filter((name) => name !== "score") as [Strategy, ...Strategy[]];
 
 export interface RemotePlan {
   readonly name: string;
@@ -33,11 +37,17 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
   const agents: AgentPlan[] = [];
   const remotes: RemotePlan[] = [];
   /** Somebody of every pool can do everything, so that every task can end. */
-  const capabilities = (first: boolean): string[] => (first ? ["*"] : dice.pick([[], ["*"], ["research"], ["gpu"], ["ingest", "browser"]]));
+  const capabilities = (first: boolean): string[] =>
+    first ? ["*"] : dice.pick([[], ["*"], ["research"], ["gpu"], ["ingest", "browser"]]);
   if (staff === "functions" || staff === "mixed") {
     for (let n = dice.between(1, 3); n > 0; n--) {
       const name = `f${functions.length}`;
-      agents.push({ kind: "function", name, capabilities: capabilities(functions.length === 0), concurrency: dice.between(1, 2) });
+      agents.push({
+        kind: "function",
+        name,
+        capabilities: capabilities(functions.length === 0),
+        concurrency: dice.between(1, 2),
+      });
       functions.push(name);
     }
   }
@@ -61,7 +71,7 @@ function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
   const ttlMs = dice.pick([900, 2_000, 5_000]);
   const timeoutMs = dice.pick([undefined, 700, 2_500]);
   return {
-    strategy: dice.pick(["round_robin", "least_loaded"]),
+    strategy: dice.pick(STRATEGIES_IN_ORDER),
     size: { min: 1, default: 2, max: 8 },
     queue: {
       limit: dice.pick([0, 1, 4, 12, 1_000]),
@@ -79,7 +89,15 @@ function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
     ...(timeoutMs !== undefined && { timeoutMs }),
     stopMs: dice.between(0, 300),
     abandonMs: dice.between(500, 3_000),
-    restart: { delayMs: dice.between(0, 300), factor: 2, capMs: 1_000, max: dice.between(0, 4), windowMs: 4_000, stableMs: 8_000, quarantineMs: 2_000 },
+    restart: {
+      delayMs: dice.between(0, 300),
+      factor: 2,
+      capMs: 1_000,
+      max: dice.between(0, 4),
+      windowMs: 4_000,
+      stableMs: 8_000,
+      quarantineMs: 2_000,
+    },
     probe: { intervalMs: 300, timeoutMs: 100, fall: dice.between(1, 3), rise: dice.between(1, 2) },
   };
 }

@@ -3,8 +3,8 @@
  * told to, and is as unreliable as the run wants it: silent, forgetful, late.
  */
 import { isPoolError } from "../../base/errors.ts";
-import type { Claimed, ClaimedAttempt } from "../../engine/troupe.ts";
 import type { LocalEngine } from "../../engine/engine.ts";
+import type { Claimed, ClaimedAttempt } from "../../engine/troupe.ts";
 import type { RemotePlan } from "./plan.ts";
 import { Lost, type Scene, Unreachable } from "./scene.ts";
 import { drawScript, resultOf, type Script } from "./script.ts";
@@ -94,11 +94,9 @@ export class RemoteAgent {
         if (!isPoolError(error, "conflict")) throw error;
         // It is taken for alive, though it has forgotten what it ran.
         this.#scene.reach("a remote agent took its own name over");
-        this.#scene.disturb();
         return await engine.join(this.#pool, { name, capabilities, concurrency, replace: true });
       }
     });
-    if (joined === "gone") this.#isOver = true;
     if (joined === undefined || joined === "gone") return this.#scene.sleep(RETRY_MS);
     this.#id = joined.id;
     this.#heartbeatMs = joined.heartbeatMs;
@@ -111,13 +109,9 @@ export class RemoteAgent {
     const breaks = dice.happens("claim_breaks");
     const hangUp = new AbortController();
     if (breaks && dice.chance(0.5)) {
-      void this.#scene.sleep(dice.between(0, 100)).then(() => {
-        this.#scene.disturb();
-        hangUp.abort();
-      });
+      void this.#scene.sleep(dice.between(0, 100)).then(() => hangUp.abort());
     }
     const claimed = await this.#try((engine) => engine.claim(id, { max, waitMs }, hangUp.signal));
-    this.#scene.disturb();
     if (claimed === undefined) return this.#scene.sleep(RETRY_MS);
     if (claimed === "gone") return this.#forget();
     if (breaks || self !== this.#self || this.#isOver) return claimed.broken();
@@ -160,9 +154,8 @@ export class RemoteAgent {
 
   /** Works until the script is over or, if it cares, until it is told to stop. */
   async #play(script: Script, run: Running): Promise<void> {
-    const afterMs = script.name === "hangs" ? 60_000 : script.afterMs;
-    const untilMs = this.#scene.time.now() + afterMs;
-    for (let leftMs = afterMs; leftMs > 0; leftMs = untilMs - this.#scene.time.now()) {
+    const untilMs = this.#scene.time.now() + script.afterMs;
+    for (let leftMs = script.afterMs; leftMs > 0; leftMs = untilMs - this.#scene.time.now()) {
       await this.#scene.sleep(Math.min(leftMs, 100));
       if (run.stopped && script.name !== "ignores_stop") return;
       if (this.#isOver || (script.name === "hangs" && this.#scene.dice.calm)) return;

@@ -11,8 +11,8 @@ export type Script =
       readonly retryable?: boolean;
     }
   | { readonly name: "throttles"; readonly afterMs: number; readonly retryAfterMs?: number }
-  /** Never ends by itself, but stops when it is told to. */
-  | { readonly name: "hangs" }
+  /** Does nothing for very long, but stops when it is told to. */
+  | { readonly name: "hangs"; readonly afterMs: number }
   /** Goes on for a while whatever it is told, and then succeeds. */
   | { readonly name: "ignores_stop"; readonly afterMs: number }
   /** Gives a result that JSON can't hold. */
@@ -20,14 +20,19 @@ export type Script =
   /** A child's process dies with everything on it. */
   | { readonly name: "dies"; readonly afterMs: number };
 
+/** Longer than any lease or timeout here. Where there is neither, it is long all the same. */
+const HANG_MS = 40_000;
+
 export function drawScript(dice: Dice): Script {
   const afterMs = dice.happens("is_slow") ? dice.between(500, 4_000) : dice.between(0, 60);
-  if (dice.happens("hangs")) return { name: "hangs" };
+  if (dice.happens("hangs")) return { name: "hangs", afterMs: HANG_MS };
   if (dice.happens("ignores_stop")) return { name: "ignores_stop", afterMs: dice.between(1_000, 8_000) };
   if (dice.happens("returns_nonsense")) return { name: "returns_nonsense", afterMs };
   if (dice.happens("dies")) return { name: "dies", afterMs };
   if (dice.happens("throttles")) {
-    return dice.chance(0.5) ? { name: "throttles", afterMs, retryAfterMs: dice.between(0, 2_000) } : { name: "throttles", afterMs };
+    return dice.chance(0.5)
+      ? { name: "throttles", afterMs, retryAfterMs: dice.between(0, 2_000) }
+      : { name: "throttles", afterMs };
   }
   for (const blame of ["agent", "task", "dependency", "unknown"] as const) {
     if (!dice.happens(`blames_${blame}`)) continue;

@@ -1,0 +1,7 @@
+/** The agent with the smallest share of failures; whoever was never tried counts as 0. */
+import type { Balancer, Candidate } from "./balancer.ts";
+import { cheap } from "./scan.ts";
+
+const errorShare = (candidate: Candidate): number => candidate.measure.errorShare;
+
+export const leastErrors: Balancer = (candidates, choice, random) => cheap(candidates, errorShare, choice, random);

@@ -1,0 +1,93 @@
+/** What many runs came to. */
+import { FAULT_NAMES } from "./dice.ts";
+import { type RunOptions, type RunReport, simulateSeed } from "./run.ts";
+import { SITUATIONS, type Situation } from "./situations.ts";
+
+export interface Summary {
+  readonly seeds: number;
+  readonly steps: number;
+  /** Acknowledged. */
+  readonly tasks: number;
+  readonly attempts: number;
+  readonly events: number;
+  /** Lives of engines. */
+  readonly starts: number;
+  readonly lost: number;
+  readonly settledTwice: number;
+  readonly faults: Readonly<Record<string, number>>;
+  /** In how many runs each was met. */
+  readonly situations: Readonly<Record<Situation, number>>;
+  readonly failures: readonly RunReport[];
+}
+
+export class Tally {
+  #seeds = 0;
+  #steps = 0;
+  #tasks = 0;
+  #attempts = 0;
+  #events = 0;
+  #starts = 0;
+  #lost = 0;
+  #settledTwice = 0;
+  readonly #faults = new Map<string, number>(FAULT_NAMES.map((name) => [name, 0]));
+  readonly #situations = new Map<Situation, number>(SITUATIONS.map((name) => [name, 0]));
+  readonly #failures: RunReport[] = [];
+
+  add(report: RunReport): void {
+    this.#seeds += 1;
+    this.#steps += report.steps;
+    this.#tasks += report.tasks;
+    this.#attempts += report.attempts;
+    this.#events += report.events;
+    this.#starts += report.starts;
+    this.#lost += report.lost;
+    this.#settledTwice += report.settledTwice;
+    for (const [name, count] of report.faults) this.#faults.set(name, (this.#faults.get(name) ?? 0) + count);
+    for (const name of report.situations) this.#situations.set(name, (this.#situations.get(name) ?? 0) + 1);
+    if (report.violation !== undefined) this.#failures.push(report);
+  }
+
+  summary(): Summary {
+    return {
+      seeds: this.#seeds,
+      steps: this.#steps,
+      tasks: this.#tasks,
+      attempts: this.#attempts,
+      events: this.#events,
+      starts: this.#starts,
+      lost: this.#lost,
+      settledTwice: this.#settledTwice,
+      faults: Object.fromEntries(this.#faults),
+      situations: Object.fromEntries(this.#situations) as Record<Situation, number>,
+      failures: this.#failures,
+    };
+  }
+}
+
+export interface SeriesOptions {
+  /** First seed. */
+  readonly from: number;
+  readonly seeds: number;
+  /** About how many tasks each run submits. */
+  readonly tasks: number;
+  readonly onRun?: ((report: RunReport) => void) | undefined;
+}
+
+/** Runs one seed after the other. */
+export async function simulateSeeds({ from, seeds, tasks, onRun }: SeriesOptions): Promise<Summary> {
+  const tally = new Tally();
+  for (let seed = from; seed < from + seeds; seed++) {
+    const report = await simulateSeed({ seed, tasks });
+    tally.add(report);
+    onRun?.(report);
+  }
+  return tally.summary();
+}
+
+/** Where it went wrong, and how to see it again. */
+export function failureText({ seed, violation }: RunReport, { tasks }: Pick<RunOptions, "tasks">): string {
+  if (violation === undefined) return `seed ${seed} holds`;
+  const { message, step, atMs } = violation;
+  const command = `npm run simulate -- --seed ${seed} --tasks ${tasks}`;
+  return `seed ${seed} breaks at step ${step}, ${Math.round(atMs)} ms: not so: ${message}\n  again: ${command}`;
+}

@@ -1,0 +1,157 @@
+/** What the simulation has found stays found: each case in as few steps as it takes. */
+import { expect, test } from "vitest";
+import type { AgentFunction } from "../src/agents/function.ts";
+import { PoolError } from "../src/base/errors.ts";
+import { createRandom } from "../src/base/random.ts";
+import { functionKey } from "../src/engine/crew.ts";
+import { type LocalEngine, startEngine } from "../src/engine/engine.ts";
+import { createMemoryStore } from "../src/stores/memory.ts";
+import type { Store } from "../src/stores/store.ts";
+import { createFlakyStore } from "../src/testing/flaky-store.ts";
+import { createVirtualClock, type VirtualClock } from "../src/testing/virtual-clock.ts";
+import { createWorld } from "../src/testing/world.ts";
+
+/** One function agent over a store; `settled` lets the clock take in what has been set off. */
+async function engineOver(store: Store, clock: VirtualClock, run: AgentFunction): Promise<LocalEngine> {
+  const starting = startEngine({
+    store,
+    clock,
+    dataDir: "/nowhere",
+    pools: [{ id: "main", agents: [{ kind: "function", name: "ada" }], lease: { ttlMs: 3_000, renewMs: 1_000 } }],
+    functions: new Map([[functionKey("main", "ada"), run]]),
+  });
+  return during(clock, starting);
+}
+
+async function during<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
+  let isSettled = false;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  promise.then(settle, settle);
+  while (!isSettled) await clock.settle();
+  return promise;
+}
+
+const never: AgentFunction = () => new Promise(() => {});
+const flaky = () => createFlakyStore(createMemoryStore(), { random: createRandom(1) });
+
+/** The same store, whose next commits wait until they are let go, or refused. */
+function gated(inner: Store): { store: Store; shut(): void; open(refusal?: PoolError): void } {
+  let open: (refusal?: PoolError) => void = () => {};
+  let gate: Promise<void> = Promise.resolve();
+  const commit: Store["commit"] = async (commit) => {
+    await gate;
+    await inner.commit(commit);
+  };
+  const store = new Proxy(inner, {
+    get(target, name) {
+      if (name === "commit") return commit;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const shut = (): void => {
+    gate = new Promise((resolve, reject) => {
+      open = (refusal) => (refusal === undefined ? resolve() : reject(refusal));
+    });
+  };
+  return { store, shut, open: (refusal) => open(refusal) };
+}
+
+test("an attempt that died with its engine is the engine's fault, though the stored lease is over by the next start", async () => {
+  const disk = flaky();
+  const first = createVirtualClock(1_000_000);
+  const engine = await engineOver(disk, first, never);
+  const { task } = await during(first, engine.submit("main", { prompt: "go on" }));
+  // Renewals are not stored: the row says that the lease is over.
+  await first.advance(3_500);
+
+  const next = createVirtualClock(first.now());
+  const again = await engineOver(await disk.crash(), next, () => "done");
+  const view = await during(next, again.waitFor(task.id, { waitMs: 1_000 }));
+
+  expect(view).toMatchObject({ status: "completed", failedAgentIds: [], attemptCount: 1 });
+  expect(view.attempts[0]).toMatchObject({ outcome: "lost", blame: "engine", error: { code: "engine_died" } });
+  expect(again.agents("main")[0]?.stats).toMatchObject({ inFlight: 0, failed: 0 });
+});
+
+test("a task that is settled while its id is submitted once more is not admitted twice", async () => {
+  const clock = createVirtualClock(1_000_000);
+  const { store, shut, open } = gated(flaky());
+  let finish: (value: string) => void = () => {};
+  const run: AgentFunction = () =>
+    new Promise((resolve) => {
+      finish = resolve;
+    });
+  const engine = await engineOver(store, clock, run);
+  await during(clock, engine.submit("main", { id: "once", prompt: "first" }));
+  await clock.settle();
+
+  shut();
+  finish("done");
+  await clock.settle();
+  const repeated = engine.submit("main", { id: "once", prompt: "second" });
+  const cancelled = engine.cancel("once");
+  await clock.settle();
+  open();
+
+  expect(await during(clock, Promise.allSettled([repeated, cancelled]))).toMatchObject([
+    { status: "rejected", reason: { code: "conflict" } },
+    { status: "rejected", reason: { code: "already_settled" } },
+  ]);
+  expect(await during(clock, engine.task("once"))).toMatchObject({ status: "completed", prompt: "first" });
+});
+
+test("who asks while the engine ends is told that nobody knows, not that a commit was refused", async () => {
+  const clock = createVirtualClock(1_000_000);
+  const { store, shut, open } = gated(flaky());
+  const engine = await engineOver(store, clock, never);
+  const { task } = await during(clock, engine.submit("main", { prompt: "kept" }));
+  await clock.settle();
+
+  shut();
+  const refused = engine.submit("main", { prompt: "too much" });
+  await clock.settle();
+  const read = engine.task(task.id);
+  open(new PoolError("store_full", "the disk is full"));
+
+  const outcomes = await during(clock, Promise.allSettled([refused, read]));
+  expect(outcomes).toMatchObject([
+    { status: "rejected", reason: { code: "store_full" } },
+    { status: "rejected", reason: { code: "unavailable", retryable: true } },
+  ]);
+});
+
+test("a request that is repeated with its key is answered while its pool takes no more", () => {
+  const world = createWorld({ agents: ["ada"] });
+  const request = { idempotencyKey: "k", bodyHash: "h" };
+  const id = world.submit({ id: "a", ...request });
+  world.ask({ type: "drain_pool", pool: world.task(id).spec.pool });
+  expect(world.submitBatch([{ id: "b", ...request }])).toEqual([{ taskId: id, created: false }]);
+  expect(() => world.submit({ id: "c" })).toThrow("takes no more tasks");
+});
+
+test("a dead letter that ended before its dependency did waits for it in its new life", () => {
+  const world = createWorld({ agents: ["ada"] });
+  const first = world.submit({ id: "first" });
+  const second = world.submit({ id: "second", dependencies: [first], deadlineAtMs: world.nowMs + 100 });
+  world.advance(100);
+  expect(world.status(second)).toBe("failed");
+
+  world.replay(second);
+  expect(world.status(second)).toBe("dependencies");
+  world.complete(first);
+  expect(world.runner(second)).toBe("ada");
+  expect(world.eventsOf("task.dependency_met")).toHaveLength(1);
+});
+
+test("a dead letter that ended before its time waits for it in its new life", () => {
+  const world = createWorld({ agents: ["ada"] });
+  const id = world.submit({ id: "a", runAtMs: world.nowMs + 500, deadlineAtMs: world.nowMs + 100 });
+  world.advance(100);
+  world.replay(id);
+  expect(world.status(id)).toBe("delay");
+  world.advance(400);
+  expect(world.runner(id)).toBe("ada");
+});
