@@ -13,6 +13,7 @@ import type { PoolOptions } from "./pool.ts";
 import { release, releasePayload } from "./quarantine.ts";
 import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
+import { becomesStuck } from "./stuck.ts";
 import {
   addAgent,
   becomeReady,
@@ -158,6 +159,9 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
         turn.record({ type: "agent.health", agentId: entry.agentId, source: "deaf", health: "degraded", reason });
       }
       break;
+    case "stuck":
+      becomesStuck(state, entry, turn);
+      break;
     case "rested":
       if (agent.cooldownUntilMs <= turn.nowMs) turn.record({ type: "agent.refreshed", agentId: entry.agentId });
       break;
@@ -195,6 +199,7 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
     }
     case "budget":
       return state.pools.get(entry.pool)?.heldIsDue === true;
+    case "stuck":
     case "held":
       return state.agents.get(entry.agentId)?.runs.has(entry.fence) === true;
     case "overflow":
