@@ -69,6 +69,8 @@ export interface Run {
   readonly orphaned: boolean;
   /** A heartbeat has named it. */
   readonly named: boolean;
+  /** It has gone on for longer than `stuckMs`. */
+  readonly stuck: boolean;
   /** Of the agent's breaker. */
   readonly permit: Permit;
   /** Its task has survived a kill: the agent takes nothing else meanwhile. */

@@ -241,6 +241,12 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       if (run !== undefined) runs.set(event.fence, { ...run, named: true });
       break;
     }
+    case "run.stuck": {
+      const { runs } = agentOf(state, event.agentId);
+      const run = runs.get(event.fence);
+      if (run !== undefined) runs.set(event.fence, { ...run, stuck: true });
+      break;
+    }
     default:
       event satisfies never;
   }
@@ -714,6 +720,7 @@ function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased
     sinceMs: atMs,
     orphaned: false,
     named: false,
+    stuck: false,
     permit: { generation: agent.breaker.generation, number: 0 },
     alone: needsEmptyAgent(task),
     shared: false,
@@ -737,9 +744,18 @@ function start(state: NamespaceState, id: TaskId, atMs: number): void {
   assert(task.state.name === "leased", "only a leased task starts");
   const { lease: held } = task.state;
   task.state = { name: "leased", lease: { ...held, startedAtMs: atMs } };
-  const timeoutMs = task.spec.timeoutMs ?? poolOf(state, task.spec.pool).options.timeoutMs;
-  if (timeoutMs === undefined) return;
-  state.due.add({ kind: "timeout", atMs: atMs + timeoutMs, taskId: id, fence: held.fence });
+  watchRun(state, task, { ...held, startedAtMs: atMs });
+}
+
+/** From the start of a run on it may take too long, for the task and for its agent. */
+export function watchRun(state: NamespaceState, { spec }: Task, { agentId, fence, startedAtMs }: Lease): void {
+  if (startedAtMs === undefined) return;
+  const { stuckMs, timeoutMs: poolTimeoutMs } = poolOf(state, spec.pool).options;
+  const timeoutMs = spec.timeoutMs ?? poolTimeoutMs;
+  if (timeoutMs !== undefined)
+    state.due.add({ kind: "timeout", atMs: startedAtMs + timeoutMs, taskId: spec.id, fence });
+  if (stuckMs === undefined) return;
+  state.due.add({ kind: "stuck", atMs: startedAtMs + stuckMs + 1, agentId, fence, sinceMs: startedAtMs });
 }
 
 /** The attempt joins the task's history; its slot is free unless the run may go on. */

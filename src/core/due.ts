@@ -18,6 +18,14 @@ export type DueEntry =
   | { readonly kind: "near"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "budget"; readonly atMs: number; readonly pool: PoolId }
+  | {
+      readonly kind: "stuck";
+      readonly atMs: number;
+      readonly agentId: AgentId;
+      readonly fence: number;
+      /** The run's start. */
+      readonly sinceMs: number;
+    }
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "recheck"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }

@@ -169,6 +169,8 @@ export type VolatileEvent =
   | { readonly type: "agent.reserved"; readonly agentId: AgentId; readonly taskId: TaskId }
   /** No agent of this host takes anything but this task; undefined = that is over. */
   | { readonly type: "pool.quieted"; readonly pool: PoolId; readonly taskId: TaskId | undefined }
+  /** It goes on for longer than `stuckMs`. */
+  | { readonly type: "run.stuck"; readonly agentId: AgentId; readonly fence: number }
   | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
   /** It waits for room in the queue, and for how long at most. */
   | { readonly type: "submission.held"; readonly pool: PoolId; readonly held: Held; readonly untilMs: number }
@@ -216,6 +218,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "agent.probed": false,
   "claim.opened": false,
   "claim.closed": false,
+  "run.stuck": false,
   "run.named": false,
   "submission.held": false,
   "submission.let_go": false,

@@ -137,6 +137,10 @@ export interface PoolOptions {
   readonly lease: LeaseOptions;
   /** Limit of one attempt, from its start. Undefined = none. */
   readonly timeoutMs?: number | undefined;
+  /** An agent busy on one task for longer than this is unhealthy. Undefined = never. */
+  readonly stuckMs?: number | undefined;
+  /** `restart`: a daemon is ended as well, and started again. */
+  readonly onStuck: "mark" | "restart";
   /** Between asking a run to stop and killing it. */
   readonly stopMs: number;
   /** How long a function that ignores its signal keeps its slot. */

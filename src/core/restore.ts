@@ -1,6 +1,6 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
 import type { AgentIdentity } from "./agent.ts";
-import { apply, enter, newTask, poolOf, queueOf, waitFor } from "./apply.ts";
+import { apply, enter, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
 import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
 import type { PoolOptions } from "./pool.ts";
@@ -91,12 +91,11 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
     sinceMs,
     orphaned: false,
     named: false,
+    stuck: false,
     permit: { generation: 0, number: 0 },
     alone: needsEmptyAgent(task),
     shared: false,
   });
   state.due.add({ kind: "lease", atMs: lease.expiresAtMs, taskId: id, fence: lease.fence });
-  const timeoutMs = task.spec.timeoutMs ?? pool.options.timeoutMs;
-  if (lease.startedAtMs === undefined || timeoutMs === undefined) return;
-  state.due.add({ kind: "timeout", atMs: lease.startedAtMs + timeoutMs, taskId: id, fence: lease.fence });
+  watchRun(state, task, lease);
 }

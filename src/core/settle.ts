@@ -10,6 +10,7 @@ import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
 import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
 import type { NamespaceState } from "./state.ts";
+import { endsStuck } from "./stuck.ts";
 import type { Attempt, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";
 import { learn } from "./work-record.ts";
@@ -58,6 +59,7 @@ export function freeHeldSlot(
   const agent = state.agents.get(agentId);
   if (agent?.runs.get(fence)?.orphaned !== true) return;
   turn.record({ type: "run.ended", agentId, fence, abandoned });
+  endsStuck(state, agentId, turn);
   if (agent.findings.has("deaf") && ![...agent.runs.values()].some((other) => other.orphaned)) {
     turn.record({ type: "agent.health", agentId, source: "deaf", health: "healthy", reason: "" });
   }
@@ -113,6 +115,7 @@ export function endAttempt(
     const told = { kill, deaths };
     turn.record({ type: "attempt.ended", taskId: task.spec.id, attempt, charged, exclude, held, resting, ...told });
   } else settleAttempt(state, task, { verdict, outcome, attempt, held }, turn);
+  endsStuck(state, lease.agentId, turn);
 }
 
 function settleAttempt(

@@ -23,6 +23,7 @@ import {
   sweep,
 } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
+import { becomesStuck } from "./stuck.ts";
 import {
   addAgent,
   becomeReady,
@@ -172,6 +173,9 @@ function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): void {
         turn.record({ type: "agent.health", agentId: entry.agentId, source: "deaf", health: "degraded", reason });
       }
       break;
+    case "stuck":
+      becomesStuck(state, entry, turn);
+      break;
     case "rested":
       if (agent.cooldownUntilMs <= turn.nowMs) turn.record({ type: "agent.refreshed", agentId: entry.agentId });
       break;
@@ -209,6 +213,7 @@ function isLive(state: NamespaceState, entry: DueEntry): boolean {
     }
     case "budget":
       return state.pools.get(entry.pool)?.heldIsDue === true;
+    case "stuck":
     case "held":
       return state.agents.get(entry.agentId)?.runs.has(entry.fence) === true;
     case "overflow":

@@ -70,7 +70,8 @@ test("S4-04 S4-B04 a call that runs out of time throws, and its task is stopped 
   const held = gate();
   await using pool = await createPool({ id: "p", agents: [functionAgent("ada", held.run)] });
   const first = pool.execute("running", { timeoutMs: 50 });
-  const second = pool.execute("waiting", { timeoutMs: 50 });
+  // The shorter one, so that the agent is not free before it has ended.
+  const second = pool.execute("waiting", { timeoutMs: 25 });
   expect((await refused(first)).code).toBe("deadline_exceeded");
   expect((await refused(second)).code).toBe("deadline_exceeded");
   held.open();

@@ -181,6 +181,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     ageing: false,
     retry: { maxAttempts: 3, failover: "immediate", refundLimit: 20, backoff, budget: false },
     lease: { ttlMs: 30_000, renewMs: 10_000 },
+    onStuck: "mark",
     stopMs: 5_000,
     abandonMs: 60_000,
     restart: {
