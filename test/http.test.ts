@@ -141,6 +141,8 @@ const ROUTES = [
   "GET /v1/dead-letters",
   "GET /v1/tasks/:id",
   "GET /v1/tasks/:id/explain",
+  "GET /v1/tasks/:id/events",
+  "GET /v1/events",
   "POST /v1/tasks/:id/cancel",
   "POST /v1/tasks/:id/replay",
   "POST /v1/tasks/:id/progress",

@@ -182,6 +182,14 @@ export type VolatileEvent =
   | { readonly type: "pool.reviewed"; readonly pool: PoolId }
   | { readonly type: "namespace.draining"; readonly matching: boolean };
 
+/** Volatile events that are worth telling: hints, told once and never again. */
+const NOTICES = ["task.started_here", "task.progressed", "agent.lifecycle", "agent.health"] as const;
+export type Notice = Extract<VolatileEvent, { readonly type: (typeof NOTICES)[number] }>;
+
+export function isNotice(event: Event): event is Notice {
+  return (NOTICES as readonly string[]).includes(event.type);
+}
+
 export type Event = DurableEvent | VolatileEvent;
 
 const DURABLE: Readonly<Record<Event["type"], boolean>> = {

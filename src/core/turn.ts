@@ -3,7 +3,7 @@ import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import { apply } from "./apply.ts";
 import type { Effect } from "./effect.ts";
-import { type DurableEvent, type Event, isDurable } from "./event.ts";
+import { type DurableEvent, type Event, isDurable, isNotice, type Notice } from "./event.ts";
 import type { NamespaceState } from "./state.ts";
 
 export class Turn {
@@ -11,6 +11,8 @@ export class Turn {
   readonly random: Random;
   /** In the order they happened. */
   readonly durable: DurableEvent[] = [];
+  /** The durable ones and, among them, the volatile ones that are worth telling. */
+  readonly told: (DurableEvent | Notice)[] = [];
   readonly effects: Effect[] = [];
   /** Tasks that were found to be poison: the engine quarantines what they consist of before the commit. */
   readonly poisoned: TaskId[] = [];
@@ -27,7 +29,11 @@ export class Turn {
   /** Something happened: it is applied at once, so that the next decision sees it. */
   record(event: Event): void {
     apply(this.#state, event, this.nowMs);
-    if (!isDurable(event)) return;
+    if (!isDurable(event)) {
+      if (isNotice(event)) this.told.push(event);
+      return;
+    }
+    this.told.push(event);
     this.durable.push(event);
     if ("taskId" in event) this.touched.add(event.taskId);
     else if (event.type === "task.submitted") this.touched.add(event.spec.id);

@@ -11,6 +11,7 @@ import type { NamespaceState } from "../core/state.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { Crew } from "./crew.ts";
 import type { EngineOptions } from "./engine-options.ts";
+import { EventHub, type ListenOptions } from "./event-hub.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
@@ -25,6 +26,7 @@ import { openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
 import { TaskDesk } from "./task-desk.ts";
+import { taskEvents } from "./task-events.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
 import type { PoolHealthView, PoolView } from "./view.ts";
@@ -91,6 +93,7 @@ class RunningEngine implements LocalEngine {
   readonly #tasks: TaskDesk;
   readonly #workers: WorkerDesk;
   readonly #metrics: MetricsDesk;
+  readonly #events: EventHub;
   readonly #performer: Performer;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
@@ -102,6 +105,7 @@ class RunningEngine implements LocalEngine {
     const payloads = new Payloads();
     const functions = new Map(options.functions);
     const waiters = new Waiters(clock);
+    this.#events = new EventHub(store, lastSeq);
     const metrics = new Metrics(state, turnClock.now());
     const loop = new Loop({
       state,
@@ -113,7 +117,8 @@ class RunningEngine implements LocalEngine {
       lastSeq,
       perform: (effect, turn) => this.#performer.perform(effect, turn),
       committed: (commit) => metrics.take(commit),
-      told: (settled) => {
+      told: (settled, happened) => {
+        this.#events.publish(happened);
         this.#pools.look();
         waiters.tell(settled);
       },
@@ -198,6 +203,8 @@ class RunningEngine implements LocalEngine {
     options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
   ) => this.#tasks.submitBatch(pool, tasks, options);
   task = (id: string) => this.#tasks.get(id);
+  events = (options: ListenOptions = {}) => this.#events.listen(options);
+  taskEvents = (id: string, options: ListenOptions = {}) => taskEvents(this.#frame, this.#events, id, options);
   explain = (id: string) => this.#tasks.explain(id);
   tasks = (filter: TaskFilter) => this.#tasks.list(filter);
   waitFor = (id: string, options: { waitMs: number; signal?: AbortSignal | undefined }) =>
@@ -285,6 +292,7 @@ class RunningEngine implements LocalEngine {
   async #end(reason: PoolError): Promise<void> {
     const { loop, waiters, heldCalls, store } = this.#frame;
     this.#ended = true;
+    this.#events.close();
     await loop.stop(reason);
     waiters.refuse(reason);
     heldCalls.refuse(reason);

@@ -10,6 +10,7 @@ import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { Effect } from "../core/effect.ts";
+import type { DurableEvent, Notice } from "../core/event.ts";
 import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
 import type { NamespaceState } from "../core/state.ts";
@@ -34,10 +35,17 @@ export interface LoopOptions {
   readonly perform: (effect: Effect, turn: Turn) => void;
   /** These facts are stored; nobody has been told yet, and all that they name is still in the state. */
   readonly committed: (commit: Commit) => void;
-  /** A turn is over: these tasks, if any, are settled and stored. */
-  readonly told: (settled: readonly SettledRow[]) => void;
+  /** A turn is over: these tasks, if any, are settled and stored, and this is what has happened in it. */
+  readonly told: (settled: readonly SettledRow[], happened: Happened) => void;
   /** It can't go on. */
   readonly fatal: (error: unknown) => void;
+}
+
+/** The events of a turn that are worth telling, in order; the durable ones are numbered from `firstSeq`. */
+export interface Happened {
+  readonly events: readonly (DurableEvent | Notice)[];
+  readonly firstSeq: number;
+  readonly atMs: number;
 }
 
 interface Asked {
@@ -152,7 +160,8 @@ export class Loop {
         const reply = replies[index];
         if (reply !== undefined) resolve?.(reply);
       }
-      this.#options.told(settled);
+      const firstSeq = this.#lastSeq - turn.durable.length + 1;
+      this.#options.told(settled, { events: turn.told, firstSeq, atMs: turn.nowMs });
       this.#forget(turn);
     } catch (error) {
       this.#fail(error, asked);

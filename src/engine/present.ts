@@ -107,7 +107,7 @@ export function restOf(body: TaskBody): TaskBodyRest {
   return body.rest === undefined ? {} : (JSON.parse(body.rest) as TaskBodyRest);
 }
 
-function attemptView(attempt: Attempt): AttemptView {
+export function attemptView(attempt: Attempt): AttemptView {
   return compact<AttemptView>({
     number: attempt.number,
     agentId: attempt.agentId,

@@ -1,5 +1,7 @@
 /** What the doors (library, HTTP, CLI) may ask of a running engine. */
 import type { Json } from "../base/json.ts";
+import type { ListenOptions } from "./event-hub.ts";
+import type { EventFrame } from "./event-listener.ts";
 import type { PoolOptionsInput, TaskInput } from "./options.ts";
 import type {
   AgentView,
@@ -123,6 +125,13 @@ export interface Engine {
   ): Promise<({ task: TaskView } | { error: unknown })[]>;
   /** The task as it is, committed. */
   task(id: string): Promise<TaskView>;
+  /**
+   * Durable events in order, each with its number, from after `afterSeq` or from now on; and notices, without a number.
+   * A frame `gap` stands where events are not kept any more. Ends with the signal, with the engine, or for a slow reader.
+   */
+  events(options?: ListenOptions): AsyncGenerator<EventFrame>;
+  /** As `events`, of one task; without `afterSeq` it begins with a notice `task` that says how the task is. */
+  taskEvents(id: string, options?: ListenOptions): Promise<AsyncGenerator<EventFrame>>;
   /** Why it is where it is: what it waits for, who is considered and why not, its place, or its story. */
   explain(id: string): Promise<ExplainView>;
   /** Waits for settlement at most `waitMs`; then the task as it is. */

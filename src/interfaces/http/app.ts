@@ -1,5 +1,6 @@
 /** The HTTP door: middleware in its order, routes, and one answer to whatever is thrown. */
 import { Hono } from "hono";
+import type { Clock } from "../../base/clock.ts";
 import { isPoolError, messageOf, PoolError } from "../../base/errors.ts";
 import { type Entropy, systemEntropy } from "../../base/random.ts";
 import type { LogEvent } from "../../engine/open.ts";
@@ -9,6 +10,7 @@ import type { App, AppContext, AppEnv } from "./context.ts";
 import { type Hosts, originCheck } from "./origin.ts";
 import { headersOf, problemOf } from "./problem.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
+import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addPoolRoutes } from "./routes/pools.ts";
 import { addTaskRoutes } from "./routes/tasks.ts";
@@ -21,12 +23,20 @@ export interface AppOptions {
   /** Aborted when the server closes: waiting requests are answered at once, connections end with their answer. */
   readonly closing?: AbortSignal | undefined;
   readonly entropy?: Entropy | undefined;
+  readonly clock?: Clock | undefined;
   readonly log?: ((event: LogEvent) => void) | undefined;
 }
 
 /** Routes over an engine. `app.request(path)` calls it in memory, `serveHttp` behind a socket. */
 export function createApp(engine: Engine, options: AppOptions): App {
-  const { auth, hosts = "loopback", closing = new AbortController().signal, entropy = systemEntropy, log } = options;
+  const {
+    auth,
+    hosts = "loopback",
+    closing = new AbortController().signal,
+    entropy = systemEntropy,
+    clock,
+    log,
+  } = options;
   const app = new Hono<AppEnv>();
 
   app.use(trace(entropy));
@@ -44,11 +54,12 @@ export function createApp(engine: Engine, options: AppOptions): App {
   app.use(originCheck(hosts));
   app.use(authCheck(auth));
 
-  const doors = { engine, closing };
+  const doors = { engine, closing, clock };
   addHealthRoutes(app, doors);
   addPoolRoutes(app, doors);
   addTaskRoutes(app, doors);
   addAgentRoutes(app, doors);
+  addEventRoutes(app, doors);
 
   app.notFound((c) => answer(c, new PoolError("not_found", `there is no ${c.req.method} ${c.req.path}`), log));
   app.onError((error, c) => answer(c, error, log));

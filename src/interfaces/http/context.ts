@@ -1,6 +1,7 @@
 /** What every route is given. */
 import type { HttpBindings } from "@hono/node-server";
 import type { Context, Hono } from "hono";
+import type { Clock } from "../../base/clock.ts";
 import type { Engine } from "../../engine/troupe.ts";
 
 export interface AppEnv {
@@ -16,6 +17,8 @@ export interface Doors {
   readonly engine: Engine;
   /** Aborted when the server closes: whoever waits stops waiting. */
   readonly closing: AbortSignal;
+  /** Of heartbeats; the system's when absent. */
+  readonly clock?: Clock | undefined;
 }
 
 /** Node's own request and response; absent when the app is called in memory. */

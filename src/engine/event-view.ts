@@ -1,0 +1,95 @@
+/** Events as outsiders see them: the core's own words, ISO times, no bodies, no results and no secrets of options. */
+import type { TaskId } from "../base/ids.ts";
+import type { Json } from "../base/json.ts";
+import type { DurableEvent, Notice, Resting } from "../core/event.ts";
+import { PRIORITY_NAMES } from "../core/task.ts";
+import { attemptView, iso } from "./present.ts";
+
+type Fields = { readonly [name: string]: unknown };
+
+/** The task that an event is about. */
+export function taskOfEvent(event: DurableEvent | Notice): TaskId | undefined {
+  if ("taskId" in event) return event.taskId;
+  if (event.type === "task.submitted") return event.spec.id;
+  return event.type === "task.replayed" ? event.facts.spec.id : undefined;
+}
+
+/** JSON text of `{ seq?, type, at, … }`; `seq` only of a durable event. */
+export function eventText(event: DurableEvent | Notice, { seq, atMs }: { seq?: number; atMs: number }): string {
+  const { type } = event;
+  return JSON.stringify({
+    ...(seq === undefined ? {} : { seq }),
+    type: shownAs(type),
+    at: iso(atMs),
+    ...fieldsOf(event),
+  });
+}
+
+/** Where an attempt runs makes no difference to those outside. */
+export function shownAs(type: (DurableEvent | Notice)["type"]): string {
+  return type === "task.started_here" ? "task.started" : type;
+}
+
+function fieldsOf(event: DurableEvent | Notice): Fields {
+  switch (event.type) {
+    case "agent.added": {
+      const { id, pool, name, kind } = event.agent;
+      return { agentId: id, pool, name, kind };
+    }
+    case "task.submitted": {
+      const { id, pool, type, priority, dependencies, parentId } = event.spec;
+      const waiting = waitingOf(event.resting);
+      return { taskId: id, pool, taskType: type, priority: PRIORITY_NAMES[priority], dependencies, parentId, waiting };
+    }
+    case "task.waiting":
+      return { taskId: event.taskId, waiting: waitingOf(event.resting) };
+    case "task.dependency_met":
+      return { taskId: event.taskId, dependency: event.dependency, failed: event.failed };
+    case "task.leased": {
+      const { taskId, agentId, number, fence, expiresAtMs } = event;
+      return { taskId, agentId, number, fence, leaseExpiresAt: iso(expiresAtMs) };
+    }
+    case "task.started":
+    case "task.started_here":
+      return { taskId: event.taskId, fence: event.fence };
+    case "attempt.ended":
+      return {
+        taskId: event.taskId,
+        attempt: attemptView(event.attempt),
+        charged: event.charged,
+        waiting: waitingOf(event.resting),
+      };
+    case "task.settled": {
+      const { status, error, deadLettered, usage } = event.settlement;
+      const attempt = event.attempt === undefined ? undefined : attemptView(event.attempt);
+      return { taskId: event.taskId, status, error, deadLettered, usage, attempt };
+    }
+    case "task.replayed":
+      return { taskId: event.facts.spec.id, pool: event.facts.spec.pool };
+    case "task.progressed":
+      return { taskId: event.taskId, fence: event.fence, progress: event.progress };
+    case "agent.lifecycle": {
+      const { agentId, lifecycle, retryAtMs, lastExit } = event;
+      const retryAt = retryAtMs === undefined ? undefined : iso(retryAtMs);
+      return { agentId, lifecycle, retryAt, reason: lastExit?.reason };
+    }
+    case "agent.health":
+      return { agentId: event.agentId, source: event.source, health: event.health, reason: event.reason };
+    default:
+      return idsOf(event);
+  }
+}
+
+function waitingOf(resting: Resting): { readonly reason: string; readonly until?: string } {
+  return "untilMs" in resting && Number.isFinite(resting.untilMs)
+    ? { reason: resting.reason, until: iso(resting.untilMs) }
+    : { reason: resting.reason };
+}
+
+const IDS = ["taskId", "agentId", "pool"] as const;
+
+/** All that is safe to tell of an event without words of its own: options may hold secrets. */
+function idsOf(event: object): Fields {
+  const given = event as { readonly [name: string]: Json };
+  return Object.fromEntries(IDS.flatMap((name) => (typeof given[name] === "string" ? [[name, given[name]]] : [])));
+}
