@@ -25,7 +25,10 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   for (const facts of stored.open) restoreTask(state, facts);
   for (const facts of stored.open) {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
-    for (const id of facts.spec.dependencies) if (state.tasks.has(id)) waitFor(state, id, facts.spec.id);
+    for (const id of facts.spec.dependencies) {
+      // One that has failed and was replayed is open again, and yet out of the way.
+      if (state.tasks.has(id) && !facts.failedDependencies.includes(id)) waitFor(state, id, facts.spec.id);
+    }
   }
   state.lastNum = Math.max(state.lastNum, stored.lastNum);
   return state;
