@@ -23,7 +23,7 @@ test("the sequence of a seed never changes, so that stored runs stay true", () =
 
 test("numbers lie in [0, 1) and spread over it", () => {
   const numbers = draw(3, 10_000);
-  for (const n of numbers) expect(n >= 0 && n < 1).toBe(true);
+  expect(numbers.every((n) => n >= 0 && n < 1)).toBe(true);
   const tenths = new Array<number>(10).fill(0);
   for (const n of numbers) tenths[Math.floor(n * 10)]! += 1;
   for (const count of tenths) expect(count > 800 && count < 1_200, `${tenths}`).toBe(true);

@@ -111,7 +111,11 @@ function refuseOrphans(decisions: Decision[], specs: readonly TaskSpec[], isTher
   const needing = new Map<TaskId, number[]>();
   for (const [index, decision] of decisions.entries()) {
     if (decision.name === "take") taken.add(decision.spec.id);
-    for (const id of needsOf(decision)) needing.set(id, [...(needing.get(id) ?? []), index]);
+    for (const id of needsOf(decision)) {
+      const indexes = needing.get(id);
+      if (indexes === undefined) needing.set(id, [index]);
+      else indexes.push(index);
+    }
   }
   const gone = specs.map(({ id }) => id).filter((id) => !taken.has(id) && !isThere(id));
   // The list grows while it is walked.

@@ -149,6 +149,15 @@ test("S3-02 priorities have names, and lower is more urgent", () => {
   expect(PRIORITY_NAMES).toEqual({ 1: "critical", 2: "high", 3: "medium", 4: "low" });
 });
 
+test("an idempotency key is forgotten with its task", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.submit({ id: "t", idempotencyKey: "k", bodyHash: "1" });
+  world.complete("t");
+  expect(world.state.keys.size).toBe(1);
+  world.forget();
+  expect([world.state.keys.size, world.state.tasks.size]).toEqual([0, 0]);
+});
+
 test("an idempotency key that a newer task has taken is not forgotten with the older", () => {
   const world = createWorld({ agents: ["ada"] });
   world.submit({ id: "old", idempotencyKey: "k", bodyHash: "1" });

@@ -577,7 +577,7 @@ function reopen(state: NamespaceState, event: Extract<Event, { type: "task.repla
   task.lastNumber = facts.lastNumber;
   task.lastFence = facts.lastFence;
   task.replays = facts.replays + 1;
-  task.failedDependencies = facts.failedDependencies;
+  task.failedDependencies = facts.failedDependencies.filter((id) => !waitsFor.includes(id));
   task.attempts = facts.attempts;
   task.unmet = waitsFor.length;
   enter(state, task, resting, atMs);

@@ -125,6 +125,20 @@ test("S0-B09 a delay and a backoff end by themselves, without any other call", (
   expect(world.runner("retrying")).toBe("ada");
 });
 
+test("the end of a backoff, or of a delay, of an earlier life says nothing in the next", () => {
+  const world = createWorld({ agents: ["ada"], pool: { retry: { backoff: { baseMs: 1_000 } } } });
+  world.submit({ id: "t", deadlineAtMs: world.nowMs + 100 });
+  world.fail("t");
+  world.submit({ id: "busy" });
+  world.advance(100);
+  expect(world.settlement("t").error?.code).toBe("deadline_exceeded");
+  world.replay("t");
+  expect(world.status("t")).toBe("agent");
+  const { length } = world.events;
+  world.advance(5_000);
+  expect([world.status("t"), world.events.length]).toEqual(["agent", length]);
+});
+
 test("S0-B18 waiting, blocked, delayed, retrying and running tasks are counted apart", () => {
   const world = createWorld({ agents: ["ada"], pool: { retry: { backoff: { baseMs: 300 } } } });
   world.submit({ id: "retrying" });

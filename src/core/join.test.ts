@@ -153,6 +153,26 @@ test("an agent whose claim is open is there, however long that takes; its silenc
   expect(world.agent("rem").lifecycle).toBe("crashed");
 });
 
+test("an engine that was late itself notes nobody's silence, and ends nobody's lease", () => {
+  const world = working();
+  world.nowMs += 10 * TTL_MS;
+  world.ask({ type: "extend_leases" });
+  expect([world.agent("id-1").lifecycle, world.runner("t")]).toEqual(["ready", "id-1"]);
+  world.advance(TTL_MS - 1);
+  expect([world.agent("id-1").lifecycle, world.runner("t")]).toEqual(["ready", "id-1"]);
+  world.advance(1);
+  expect([world.agent("id-1").lifecycle, world.status("t")]).toEqual(["crashed", "retry"]);
+});
+
+test("a late engine does not put off that a silent agent is forgotten", () => {
+  const world = createWorld();
+  world.join({ name: "rem" });
+  world.advance(TTL_MS + 10);
+  world.ask({ type: "extend_leases" });
+  world.advance(FORGET_SILENT_MS);
+  expect(world.state.agents.size).toBe(0);
+});
+
 test("the silent get no work and don't count to `size.max`", () => {
   const world = createWorld({ pool: { size: { max: 1 } } });
   world.join({ name: "a" });

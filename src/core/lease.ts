@@ -70,9 +70,14 @@ export function vouch(state: NamespaceState, command: Extract<Command, { type: "
   return DONE;
 }
 
-/** Extends every live lease once: the engine was away or late, and nobody's lease may end because of that. */
+/** Extends every live lease once: the engine was away or late, and nobody's lease may end, or silence be noted, by that. */
 export function extendAll(state: NamespaceState, turn: Turn): Reply {
-  for (const agent of state.agents.values()) renewAll(state, agent, turn);
+  for (const agent of state.agents.values()) {
+    renewAll(state, agent, turn);
+    const { id: agentId, kind } = agent.identity;
+    if (kind === "remote" && agent.lifecycle === "ready")
+      turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
+  }
   return DONE;
 }
 

@@ -216,7 +216,7 @@ for (const [what, pool] of [
         finish(world);
         checkHistory(world);
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   }, 60_000);
 }
@@ -236,6 +236,6 @@ test("the same commands with the same seed give the same events and effects", ()
       };
       expect(run()).toEqual(run());
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   );
 });

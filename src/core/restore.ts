@@ -31,7 +31,10 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   for (const facts of stored.open) restoreTask(state, facts, nowMs);
   for (const facts of stored.open) {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
-    for (const id of facts.spec.dependencies) if (state.tasks.has(id)) waitFor(state, id, facts.spec.id);
+    for (const id of facts.spec.dependencies) {
+      // One that has failed and was replayed is open again, and yet out of the way.
+      if (state.tasks.has(id) && !facts.failedDependencies.includes(id)) waitFor(state, id, facts.spec.id);
+    }
   }
   for (const quarantined of stored.quarantine) {
     if (state.pools.has(quarantined.pool)) apply(state, { type: "payload.quarantined", ...quarantined }, nowMs);

@@ -142,7 +142,7 @@ test("S0-L11 each type of task has a mean of its own", () => {
 test("so many types are known and no more: the one learned first goes", () => {
   const full = Array.from({ length: TYPES_KEPT }, (_, n) => ({ type: `t${n}` }));
   expect([...measured(full).typeLatencyMs.keys()]).toHaveLength(TYPES_KEPT);
-  expect(measured([...full, { type: "t0" }]).typeLatencyMs.has("t0")).toBe(true);
+  expect(measured([...full, { type: "t1" }]).typeLatencyMs.has("t0")).toBe(true);
   const { typeLatencyMs } = measured([...full, { type: "new" }]);
   expect(typeLatencyMs.size).toBe(TYPES_KEPT);
   expect([typeLatencyMs.has("t0"), typeLatencyMs.has("t1"), typeLatencyMs.has("new")]).toEqual([false, true, true]);
@@ -158,7 +158,8 @@ test("the median of a pool is the middle of its last successes, the upper one of
   expect(after).toEqual([5, 5, 5, 7]);
 });
 
-test("the median goes by the last successes only, equal ones included, at any length", () => {
+test("the median goes by the last 63 successes only, equal ones included, at any length", () => {
+  expect(MEDIAN_WINDOW).toBe(63);
   const random = createRandom(3);
   const pool = new PoolLatency();
   const all: number[] = [];

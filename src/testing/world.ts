@@ -347,10 +347,11 @@ export class World {
     const turn = new Turn(this.state, this.nowMs, this.random);
     // As the engine does: whose lease ended while no engine was there to renew it gets another.
     const [first] = commands;
-    const recovered = first?.type === "recover" ? step(this.state, first, turn) : undefined;
+    const goesFirst = first?.type === "recover" || first?.type === "extend_leases";
+    const extended = goesFirst ? step(this.state, first, turn) : undefined;
     dueFirst(this.state, turn);
     const replies = commands.map((command, index): Reply | Error => {
-      if (index === 0 && recovered !== undefined) return recovered;
+      if (index === 0 && extended !== undefined) return extended;
       try {
         return step(this.state, command, turn);
       } catch (error) {

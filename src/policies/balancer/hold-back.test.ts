@@ -50,6 +50,9 @@ test("the more tasks wait, the sooner the slow agent is used", () => {
 
 test("an agent with more slots is expected to be free sooner", () => {
   expect(wait(1_000, [busy(100, { capacity: 4 })])).toBe(25);
+  // It begins sooner, but takes as long: 2 × 25 and 100.
+  expect(wait(150, [busy(100, { capacity: 4 })])).toBeUndefined();
+  expect(wait(151, [busy(100, { capacity: 4 })])).toBe(25);
 });
 
 test("failures make an agent as slow as their repetition", () => {
@@ -67,6 +70,11 @@ test("nobody waits for an agent that hangs: it is as slow as its attempt is old"
   expect(wait(1_000, [busy(100, { forMs: 333 })])).toBe(333);
   expect(wait(1_000, [busy(100, { forMs: 334 })])).toBeUndefined();
   expect(wait(1_000, [busy(100, { forMs: 5_000 })])).toBeUndefined();
+});
+
+test("agents that are no faster do not shorten the wait", () => {
+  expect(wait(1_000, [busy(100), busy(1_000)])).toBe(100);
+  expect(wait(1_000, [busy(100), busy(999)])).toBeLessThan(100);
 });
 
 test("agents that hang do not keep a task from waiting for those that do not", () => {

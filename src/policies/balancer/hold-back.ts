@@ -26,7 +26,7 @@ export function holdBackMs(
   busy: Iterable<Busy>,
   { waiting, nowMs, halfLifeMs }: { readonly waiting: number } & Pick<Choice, "nowMs" | "halfLifeMs">,
 ): number | undefined {
-  if (free.measure.samples === 0) return undefined;
+  // Of an agent never tried nothing is expected: then nobody is faster.
   const ownMs = expectedMs(free, { nowMs, halfLifeMs });
   let slots = 0;
   let perMs = 0;

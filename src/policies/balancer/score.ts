@@ -26,8 +26,7 @@ export function scoreOf({ inFlight, measure }: Candidate, { type, priority, pool
 }
 
 function speed(meanMs: number | undefined): number {
-  if (meanMs === undefined) return SPEED_UNKNOWN;
-  return meanMs <= 0 ? SPEED_MAX : Math.min(SPEED_MAX, 10 / (meanMs / 1_000));
+  return meanMs === undefined ? SPEED_UNKNOWN : Math.min(SPEED_MAX, 10 / (meanMs / 1_000));
 }
 
 const negative = (candidate: Candidate, choice: Choice): number => -scoreOf(candidate, choice);

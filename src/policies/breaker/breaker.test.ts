@@ -642,6 +642,7 @@ test("whatever happens in whatever order, it does what a model that remembers ev
       const model = new Model(bench.options);
       const permits: Permit[] = [];
       for (const step of commands) {
+        const before = bench.breaker;
         switch (step.do) {
           case "acquire": {
             const permit = bench.acquire();
@@ -676,6 +677,9 @@ test("whatever happens in whatever order, it does what a model that remembers ev
             break;
         }
         expect(bench.breaker.name).toBe(model.state);
+        // A generation that came back would let an old outcome count.
+        const grown = bench.breaker.generation - before.generation;
+        expect(grown).toBeGreaterThanOrEqual(bench.breaker.name === before.name ? 0 : 1);
         if (model.state === "open") expect(bench.untilMs).toBe(model.untilMs);
         reached[model.state] += 1;
       }

@@ -147,7 +147,8 @@ export class Client {
         if (isPoolError(answer.error, "conflict"))
           this.#scene.violate(`request ${prompt} is nobody else's: ${answer.error.message}`);
         this.#reachRefusal(answer.error);
-        refusals += 1;
+        // An engine that stops does not look whether it knows the request.
+        if (answer.error.code !== "shutting_down") refusals += 1;
         if (!isPassing(answer.error) || refusals > PATIENCE) {
           // A pool that is gone, or goes, says nothing of what it may have taken before.
           if (

@@ -35,6 +35,7 @@ export function checkOrder(
   { violate, reach }: AuditTools,
 ): void {
   const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
+  if (ageing !== false && isReplayedWaiting(audit, task.spec.pool)) return;
   for (const other of audit.tasks.values()) {
     if (other === task || other.state !== "waiting" || other.reason !== "agent") continue;
     if (other.spec.pool !== task.spec.pool) continue;
@@ -42,34 +43,20 @@ export function checkOrder(
       reach("an older task of lower priority went first");
     }
     if (!goesBefore(other, task, ageing) || !mayTake(agent, other)) continue;
-    if (other.spec.priority !== task.spec.priority && standsBehind(audit, other, agent)) continue;
-    if (waitsBehind(audit, other, agent)) continue;
     violate(`task ${placeOf(other)} goes to agent ${agent.name} before task ${placeOf(task)}`);
     return;
   }
 }
 
-/** A replayed task is the first of its priority and speaks for all of it, however young it is. */
-function standsBehind(audit: Audit, task: AuditedTask, { pool }: AgentIdentity): boolean {
-  if (task.first) return false;
-  return [...audit.tasks.values()].some(
-    ({ first, state, reason, spec }) =>
-      first && state === "waiting" && reason === "agent" && spec.pool === pool && spec.priority === task.spec.priority,
-  );
-}
-
-/** The head of its lane may still be run by this agent, from an earlier attempt: then the lane is passed over. */
-function waitsBehind(audit: Audit, task: AuditedTask, agent: AgentIdentity): boolean {
-  for (const other of audit.tasks.values()) {
-    if (other.state !== "waiting" || other.reason !== "agent" || !isAlike(other, task)) continue;
-    if (isEarlier(other, task) && hasRun(agent, other)) return true;
+/**
+ * A replayed task is the first of its priority, however young: with ageing between priorities there is then no order
+ * that fits all pairs.
+ */
+function isReplayedWaiting(audit: Audit, pool: string): boolean {
+  for (const { first, state, reason, spec } of audit.tasks.values()) {
+    if (first && state === "waiting" && reason === "agent" && spec.pool === pool) return true;
   }
   return false;
-}
-
-function isAlike({ spec: a, failed }: AuditedTask, { spec: b, failed: others }: AuditedTask): boolean {
-  if (a.pool !== b.pool || a.priority !== b.priority || a.type !== b.type) return false;
-  return `${a.requires}` === `${b.requires}` && `${[...failed].sort()}` === `${[...others].sort()}`;
 }
 
 function hasRun({ id }: AgentIdentity, { attempts }: AuditedTask): boolean {

@@ -1,6 +1,5 @@
 /** No agent is idle while a task waits that it may serve: looked at from outside the queues. */
 import type { Agent } from "../../core/agent.ts";
-import { Lane } from "../../core/lane.ts";
 import { mayServe } from "../../core/service-class.ts";
 import type { NamespaceState } from "../../core/state.ts";
 import type { Task } from "../../core/task.ts";
@@ -30,9 +29,8 @@ function isFree(agent: Agent, nowMs: number): boolean {
 
 function mayTake({ identity, claimTypes, runs }: Agent, task: Task): boolean {
   if (identity.pool !== task.spec.pool || task.failedAgentIds.includes(identity.id)) return false;
-  // A lane is passed over as a whole while the agent may still be running an older attempt of its first task.
-  const first = task.lane instanceof Lane ? task.lane.head() : undefined;
-  for (const run of runs.values()) if (run.taskId === task.spec.id || run.taskId === first?.spec.id) return false;
+  // It may still be running an older attempt of it.
+  for (const run of runs.values()) if (run.taskId === task.spec.id) return false;
   const profile = {
     key: "",
     capabilities: new Set(identity.capabilities),
