@@ -180,6 +180,7 @@ describe("the command line", () => {
       "explain",
       "cancel",
       "replay",
+      "dead",
       "pools",
       "key",
       "config",
@@ -923,6 +924,27 @@ describe("commands against a server", () => {
       const done = await call<TaskView>(server, "POST", "/v1/pools/echo/tasks?waitMs=20000", { prompt: "x" });
       expect((await client(["replay", done.body.id])).code).toBe(4);
       expect((await client(["replay", "nobody"])).code).toBe(3);
+    });
+
+    test("S0-L02 dead lists dead letters and discards one; replay --edit changes what is asked", async () => {
+      const pool = "dead";
+      await call(server, "POST", "/v1/pools", { id: pool });
+      const agent = await join_(server, pool);
+      for (const id of ["dead-1", "dead-2"]) {
+        await call(server, "POST", `/v1/pools/${pool}/tasks`, { id, prompt: "x" });
+        const [attempt] = await agent.claim(1);
+        const body = { fence: attempt?.fence, error: { message: "no", blame: "task" } };
+        await call(server, "POST", `/v1/tasks/${id}/fail`, body);
+      }
+      const list = await jsonOf<{ items: TaskView[] }>(["dead", "--pool", pool]);
+      expect(list.items.map(({ id }) => id)).toEqual(["dead-1", "dead-2"]);
+      expect((await client(["dead", "--pool", pool])).stdout).toContain("dead-2");
+      const discarded = await jsonOf<TaskView>(["dead", "--discard", "dead-1"]);
+      expect(discarded).toMatchObject({ id: "dead-1", status: "failed", deadLettered: false });
+      const edited = await jsonOf<TaskView>(["replay", "dead-2", "--edit", '{"prompt":"better","priority":"high"}']);
+      expect(edited).toMatchObject({ id: "dead-2", prompt: "better", priority: "high", replays: 1 });
+      expect((await jsonOf<{ items: TaskView[] }>(["dead", "--pool", pool])).items).toEqual([]);
+      expect((await client(["replay", "dead-2", "--edit", "[]"])).code).toBe(2);
     });
   });
 

@@ -139,6 +139,7 @@ const ROUTES = [
   "POST /v1/pools/:pool/tasks/batch",
   "GET /v1/tasks",
   "GET /v1/dead-letters",
+  "DELETE /v1/dead-letters/:id",
   "GET /v1/tasks/:id",
   "GET /v1/tasks/:id/explain",
   "GET /v1/tasks/:id/events",
@@ -792,6 +793,57 @@ describe("explain", () => {
       change: ["ada has to have a free slot"],
     });
     expectProblem(await get("/v1/tasks/nobody/explain"), 404, "not_found");
+  });
+});
+
+describe("a dead letter", () => {
+  async function deadLetter(
+    options: Record<string, unknown> = {},
+  ): Promise<{ pool: string; agent: string; id: string }> {
+    const pool = await aPool();
+    const agent = await anAgent(pool);
+    const { id } = await aTask(pool, { input: { n: 1 }, context: { who: "me" }, maxAttempts: 2, ...options });
+    const { taskId, fence } = await claim(agent);
+    await post(`/v1/tasks/${taskId}/fail`, { fence, error: { message: "no", blame: "task" } });
+    return { pool, agent, id };
+  }
+
+  test("S0-L02 is listed, shown, and discarded, and then is none", async () => {
+    const { pool, id } = await deadLetter();
+    expect((await get(`/v1/dead-letters?pool=${pool}`)).body.items.map((task: TaskView) => task.id)).toEqual([id]);
+    const gone = await ask("DELETE", `/v1/dead-letters/${id}`);
+    expect([gone.status, gone.body.status, gone.body.deadLettered]).toEqual([200, "failed", false]);
+    expect((await get(`/v1/dead-letters?pool=${pool}`)).body.items).toEqual([]);
+    expect((await get(`/v1/pools/${pool}`)).body.counts.deadLetters).toBe(0);
+    expectProblem(await post(`/v1/tasks/${id}/replay`, {}), 409, "conflict");
+    expectProblem(await ask("DELETE", `/v1/dead-letters/${id}`), 409, "conflict");
+    expectProblem(await ask("DELETE", "/v1/dead-letters/nobody"), 404, "not_found");
+  });
+
+  test("S0-L02 is replayed with changes, under its id", async () => {
+    const { agent, id } = await deadLetter();
+    const edit = { prompt: "do it well", context: { who: "you" }, priority: "high", maxAttempts: 7, timeoutMs: 60_000 };
+    const { status, body } = await post(`/v1/tasks/${id}/replay`, { edit });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ id, ...edit, input: { n: 1 }, status: "pending", replays: 1, attemptCount: 0 });
+    const { body: claimed } = await post(`/v1/agents/${agent}/claim`, { max: 1, waitMs: 10_000 });
+    expect(claimed.attempts[0].task).toMatchObject({ prompt: "do it well", input: { n: 1 }, context: { who: "you" } });
+  });
+
+  test("S0-L02 is replayed only with changes that a submission could have brought", async () => {
+    const { id } = await deadLetter();
+    for (const [edit, path] of [
+      [{ priority: "soon" }, "edit.priority"],
+      [{ maxAttempts: 0 }, "edit.maxAttempts"],
+      [{ id: "other" }, "edit.id"],
+      [{ dependencies: [] }, "edit.dependencies"],
+      [{ prompt: 5 }, "edit.prompt"],
+      [{ deadlineAt: "tomorrow" }, "edit.deadlineAt"],
+    ] as const) {
+      expectProblem(await post(`/v1/tasks/${id}/replay`, { edit }), 422, "invalid", { path });
+    }
+    expectProblem(await post(`/v1/tasks/${id}/replay`, { edit: { prompt: "x".repeat(1_048_577) } }), 413, "too_large");
+    expect((await get(`/v1/tasks/${id}`)).body).toMatchObject({ deadLettered: true, replays: 0 });
   });
 });
 

@@ -168,7 +168,7 @@ function decide(
   return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
 }
 
-function refuseUnknownType({ options }: Pool, { type }: TaskSpec): void {
+export function refuseUnknownType({ options }: Pool, { type }: TaskSpec): void {
   const { types } = options;
   if (types === undefined || types.includes(type)) return;
   const message = `type: pool ${options.id} takes ${types.join(", ")}; got ${type}`;

@@ -21,7 +21,6 @@ import { type Kill, withKiller } from "./kill.ts";
 import { mayBeChosen, type Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import { Rate } from "./rate.ts";
-import type { SettledFacts } from "./record.ts";
 import { againstAgent } from "./standing.ts";
 import type { NamespaceState } from "./state.ts";
 import {
@@ -193,6 +192,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       const task = taskOf(state, event.taskId);
       if (event.attempt !== undefined) endAttempt(state, task, { ...event, attempt: event.attempt }, nowMs);
       move(state, task, { name: "settled", settlement: event.settlement, fence: task.lastFence }, nowMs);
+      if (event.settlement.deadLettered) poolOf(state, task.spec.pool).deadLetters.set(event.taskId, task.num);
       state.dependents.delete(event.taskId);
       const { totals } = poolOf(state, task.spec.pool);
       totals[event.settlement.status] += 1;
@@ -212,6 +212,13 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "task.spared":
       taskOf(state, event.taskId).deaths = undefined;
       break;
+    case "dead_letter.dropped": {
+      state.pools.get(event.pool)?.deadLetters.delete(event.id);
+      const task = state.tasks.get(event.id);
+      if (task?.state.name !== "settled") break;
+      task.state = { ...task.state, settlement: { ...task.state.settlement, deadLettered: false } };
+      break;
+    }
     case "payload.quarantined": {
       const { type: _, ...quarantined } = event;
       poolOf(state, event.pool).quarantine.set(event.fingerprint, quarantined);
@@ -296,6 +303,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     heldIsDue: false,
     drain: new DrainRate(),
     quarantine: new Map(),
+    deadLetters: new Map(),
   };
 }
 
@@ -568,10 +576,9 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
 function reopen(state: NamespaceState, event: Extract<Event, { type: "task.replayed" }>): void {
   const { facts, atMs, resting, waitsFor } = event;
   forget(state, facts.spec.id);
-  const { deadlineAtMs } = facts.spec;
-  const spec =
-    deadlineAtMs !== undefined && deadlineAtMs <= atMs ? { ...facts.spec, deadlineAtMs: undefined } : facts.spec;
+  const { spec } = facts;
   const task = newTask(facts.num, spec, atMs);
+  poolOf(state, spec.pool).deadLetters.delete(spec.id);
   task.nearAtMs = nearAtMs(spec, atMs);
   task.first = true;
   task.lastNumber = facts.lastNumber;

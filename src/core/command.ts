@@ -40,9 +40,15 @@ export type Command =
       readonly type: "replay";
       readonly taskId: TaskId;
       readonly known: Known;
+      /** Its spec with what the caller has changed. */
+      readonly edited?: TaskSpec | undefined;
       /** Of its payload as it was. */
       readonly fingerprint?: string | undefined;
+      /** Of its payload as it is now. */
+      readonly fingerprintOf?: FingerprintOf | undefined;
     }
+  /** A dead letter loses its mark. */
+  | { readonly type: "discard"; readonly taskId: TaskId; readonly known: Known }
   /** A payload leaves the quarantine. */
   | { readonly type: "release_payload"; readonly pool: PoolId; readonly fingerprint: string }
   | {

@@ -100,11 +100,15 @@ export type DurableEvent =
   | {
       readonly type: "task.replayed";
       readonly facts: SettledFacts;
+      /** Its spec is another than before. */
+      readonly respecified: boolean;
       readonly atMs: number;
       readonly resting: Resting;
       /** Dependencies that have not ended yet. */
       readonly waitsFor: readonly TaskId[];
-    };
+    }
+  /** It can't be replayed any more: discarded, or one too many. */
+  | { readonly type: "dead_letter.dropped"; readonly pool: PoolId; readonly id: TaskId; readonly num: number };
 
 export type VolatileEvent =
   | { readonly type: "task.started_here"; readonly taskId: TaskId; readonly fence: number; readonly atMs: number }
@@ -207,6 +211,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "attempt.ended": true,
   "task.settled": true,
   "task.replayed": true,
+  "dead_letter.dropped": true,
   "task.spared": true,
   "payload.quarantined": true,
   "payload.released": true,

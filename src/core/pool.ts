@@ -39,6 +39,11 @@ export interface RetryOptions {
   readonly budget: RetryBudgetOptions | false;
 }
 
+export interface DeadLetterOptions {
+  /** Failed tasks that can be replayed; beyond, the oldest can't any more. */
+  readonly limit: number;
+}
+
 export interface LeaseOptions {
   /** How long an agent may stay silent before its task is given to another. Milliseconds. */
   readonly ttlMs: number;
@@ -153,6 +158,7 @@ export interface PoolOptions {
   readonly health: HealthOptions | false;
   /** Agents that may die with one task before it is taken for poison. 0 = any number. */
   readonly poisonLimit: number;
+  readonly deadLetters: DeadLetterOptions;
 }
 
 /** What the core holds of a pool. Written by `apply` only. */
@@ -184,6 +190,8 @@ export interface Pool {
   readonly drain: DrainRate;
   /** Payloads that it does not take, by fingerprint; oldest first. */
   readonly quarantine: Map<string, Quarantined>;
+  /** Admission numbers of its dead letters, in the order in which they were settled. */
+  readonly deadLetters: Map<TaskId, number>;
 }
 
 /** Under `weighted`, weight 0 is never: such an agent is given nothing, and nobody waits for it. */

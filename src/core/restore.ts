@@ -1,4 +1,5 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
+import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "./agent.ts";
 import { apply, enter, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
 import { needsEmptyAgent } from "./company.ts";
@@ -18,6 +19,8 @@ export interface Stored {
   readonly open: readonly OpenFacts[];
   /** Oldest first. */
   readonly quarantine: readonly Quarantined[];
+  /** In the order in which they were settled. */
+  readonly deadLetters: readonly { readonly pool: PoolId; readonly id: TaskId; readonly num: number }[];
   /** The newest term of an engine in which a task was settled; 0 = none. */
   readonly settledEpoch: number;
 }
@@ -39,6 +42,7 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   for (const quarantined of stored.quarantine) {
     if (state.pools.has(quarantined.pool)) apply(state, { type: "payload.quarantined", ...quarantined }, nowMs);
   }
+  for (const { pool, id, num } of stored.deadLetters) state.pools.get(pool)?.deadLetters.set(id, num);
   state.lastNum = Math.max(state.lastNum, stored.lastNum);
   state.settledEpoch = stored.settledEpoch;
   return state;

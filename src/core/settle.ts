@@ -3,6 +3,7 @@ import { PoolError } from "../base/errors.ts";
 import type { AgentId, TaskId } from "../base/ids.ts";
 import { poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
+import { boundDeadLetters } from "./dead-letter-limit.ts";
 import type { Resting } from "./event.ts";
 import { budgetSpentUntilMs } from "./held.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
@@ -193,6 +194,8 @@ function finish(
   const settle = (id: TaskId, to: Settlement, what: Ended): void => {
     const dependents = state.dependents.get(id) ?? [];
     turn.record({ type: "task.settled", taskId: id, settlement: to, ...what });
+    const pool = to.deadLettered ? poolOf(state, (state.tasks.get(id) as Task).spec.pool) : undefined;
+    if (pool !== undefined) boundDeadLetters(pool, turn);
     settled.push({ id, status: to.status, dependents });
   };
   settle(task.spec.id, settlement, ended);

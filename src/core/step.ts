@@ -3,6 +3,7 @@ import { PoolError } from "../base/errors.ts";
 import { isHeld, poolOf } from "./apply.ts";
 import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
+import { discard, replay } from "./dead-letters.ts";
 import type { DueEntry } from "./due.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
@@ -11,17 +12,7 @@ import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts"
 import { spareWaiting } from "./poison.ts";
 import type { PoolOptions } from "./pool.ts";
 import { release, releasePayload } from "./quarantine.ts";
-import {
-  afterDependencies,
-  deadlineExceeded,
-  endAttempt,
-  freeHeldSlot,
-  notFound,
-  report,
-  stale,
-  stopAndFinish,
-  sweep,
-} from "./settle.ts";
+import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
 import {
@@ -60,6 +51,8 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return cancel(state, command, turn);
     case "replay":
       return replay(state, command, turn);
+    case "discard":
+      return discard(state, command, turn);
     case "release_payload":
       return releasePayload(state, command, turn);
     case "claim":
@@ -290,40 +283,6 @@ function settlementOf(task: Task | undefined, taskId: Task["spec"]["id"], known:
   const settlement = task?.state.name === "settled" ? task.state.settlement : known.tasks.get(taskId)?.settlement;
   if (settlement === undefined) throw notFound(taskId);
   return settlement;
-}
-
-/** A dead letter begins a new life. The one way out of a final state. */
-function replay(state: NamespaceState, command: Extract<Command, { type: "replay" }>, turn: Turn): Reply {
-  const { taskId, known } = command;
-  if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
-  const task = state.tasks.get(taskId);
-  if (task !== undefined && task.state.name !== "settled") {
-    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is open`, { details: { taskId } });
-  }
-  // A settled task that the core still holds is replayed from the facts that its commit has stored.
-  const facts = known.tasks.get(taskId);
-  if (facts === undefined) throw task === undefined ? notFound(taskId) : notStoredYet(taskId);
-  if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence))
-    throw notStoredYet(taskId);
-  if (!facts.settlement.deadLettered) {
-    const { status } = facts.settlement;
-    throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is ${status}`, {
-      details: { taskId, status },
-    });
-  }
-  const pool = state.pools.get(facts.spec.pool);
-  if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
-  if (pool.draining) throw new PoolError("not_running", `pool ${pool.id} takes no more tasks`);
-  if (command.fingerprint !== undefined) release(pool, command.fingerprint, turn);
-  // It may have ended before its dependencies did, or before its time: that it still waits for.
-  const waitsFor = facts.spec.dependencies.filter((id) => (state.tasks.get(id)?.state.name ?? "settled") !== "settled");
-  const resting = waitsFor.length > 0 ? ({ reason: "dependencies" } as const) : afterDependencies(facts, turn.nowMs);
-  turn.record({ type: "task.replayed", facts, atMs: turn.nowMs, resting, waitsFor });
-  return DONE;
-}
-
-function notStoredYet(taskId: Task["spec"]["id"]): PoolError {
-  return new PoolError("unavailable", `task ${taskId} is just being settled; try again`, { retryable: true });
 }
 
 function createPool(state: NamespaceState, options: PoolOptions, turn: Turn): Reply {

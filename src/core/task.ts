@@ -63,9 +63,9 @@ export interface TaskBody {
 
 /** The values inside `TaskBody.rest`. */
 export interface TaskBodyRest {
-  readonly input?: Json;
-  readonly context?: { readonly [key: string]: Json };
-  readonly metadata?: { readonly [key: string]: Json };
+  readonly input?: Json | undefined;
+  readonly context?: { readonly [key: string]: Json } | undefined;
+  readonly metadata?: { readonly [key: string]: Json } | undefined;
 }
 
 /** Time-bound right of one agent to run one task. */

@@ -19,7 +19,7 @@ import { HeldCalls } from "./held-calls.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
-import { LIMIT_DEFAULTS, type PoolOptionsInput, resolvePool, type TaskInput } from "./options.ts";
+import { type EditInput, LIMIT_DEFAULTS, type PoolOptionsInput, resolvePool, type TaskInput } from "./options.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
 import { openIn, PoolDesk } from "./pool-desk.ts";
@@ -211,7 +211,8 @@ class RunningEngine implements LocalEngine {
     this.#tasks.waitFor(id, options);
   settlement = (id: TaskId) => this.#tasks.settlement(id);
   cancel = (id: string, reason?: string) => this.#tasks.cancel(id, reason);
-  replay = (id: string) => this.#tasks.replay(id);
+  replay = (id: string, edit?: EditInput) => this.#tasks.replay(id, edit);
+  discard = (id: string) => this.#tasks.discard(id);
 
   join = (pool: string, agent: JoinInput) => this.#workers.join(pool, agent);
   agents = (pool: string) => this.#workers.agents(pool);

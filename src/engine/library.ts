@@ -8,7 +8,7 @@ import type { SettledFacts } from "../core/record.ts";
 import { openStore } from "../stores/open.ts";
 import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
-import type { PoolOptionsInput, TaskInput } from "./options.ts";
+import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
 import type { AgentView, AnalyticsView, ExplainView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
 
@@ -87,8 +87,10 @@ export interface Pool extends AsyncDisposable {
   explain(id: string): Promise<ExplainView>;
   tasks(filter?: Omit<TaskFilter, "pool">): Promise<Page<TaskView>>;
   cancel(id: string, reason?: string): Promise<TaskView>;
-  /** Gives a dead letter a new life. */
-  replay(id: string): Promise<TaskView>;
+  /** Gives a dead letter a new life, with what `edit` changes of it. */
+  replay(id: string, edit?: EditInput): Promise<TaskView>;
+  /** Lets go of a dead letter: it stays failed. */
+  discard(id: string): Promise<TaskView>;
   agents(): AgentView[];
   status(): Promise<PoolView>;
   metrics(): Promise<PoolMetricsView>;
@@ -320,8 +322,12 @@ class LocalPool implements Pool {
     return this.#engine.cancel(id, reason);
   }
 
-  replay(id: string): Promise<TaskView> {
-    return this.#engine.replay(id);
+  replay(id: string, edit?: EditInput): Promise<TaskView> {
+    return this.#engine.replay(id, edit);
+  }
+
+  discard(id: string): Promise<TaskView> {
+    return this.#engine.discard(id);
   }
 
   agents(): AgentView[] {

@@ -196,6 +196,7 @@ export class Loop {
     const reopened: Commit["reopened"][number][] = [];
     const pools: Commit["pools"][number][] = [];
     const agents: Commit["agents"][number][] = [];
+    const dropped: Commit["dropped"][number][] = [];
     const quarantined: Commit["quarantine"][number][] = [];
     for (const event of turn.durable) {
       switch (event.type) {
@@ -204,6 +205,13 @@ export class Loop {
           break;
         case "task.replayed":
           reopened.push({ num: event.facts.num, id: event.facts.spec.id });
+          if (event.respecified) {
+            const { num, spec } = event.facts;
+            admitted.push({ num, spec, body: payloads.takeReplay(spec.id) ?? {} });
+          }
+          break;
+        case "dead_letter.dropped":
+          dropped.push({ num: event.num, id: event.id });
           break;
         case "pool.created":
         case "pool.changed": {
@@ -241,7 +249,7 @@ export class Loop {
       }
     }
     const firstSeq = this.#lastSeq + 1;
-    const facts = { admitted, open, settled, reopened, pools, agents, quarantine: quarantined };
+    const facts = { admitted, open, settled, reopened, dropped, pools, agents, quarantine: quarantined };
     return { firstSeq, atMs: turn.nowMs, events: turn.durable, ...facts };
   }
 

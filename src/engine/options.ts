@@ -104,6 +104,27 @@ export const taskSchema = z
 
 export type TaskInput = z.input<typeof taskSchema>;
 
+const { shape } = taskSchema;
+
+/** What may be changed of a dead letter that is replayed: not who it is, nor what depends on whom. */
+export const editSchema = z.strictObject({
+  type: shape.type,
+  prompt: shape.prompt,
+  input: shape.input,
+  context: shape.context,
+  metadata: shape.metadata,
+  requires: shape.requires,
+  priority: shape.priority,
+  preferredAgent: shape.preferredAgent,
+  fairnessKey: shape.fairnessKey,
+  maxAttempts: shape.maxAttempts,
+  retryable: shape.retryable,
+  timeoutMs: shape.timeoutMs,
+  deadlineAt: shape.deadlineAt,
+});
+
+export type EditInput = z.input<typeof editSchema>;
+
 const backoffSchema = z.strictObject({
   baseMs: duration(0).optional(),
   factor: z.number().min(1).max(100).optional(),
@@ -263,6 +284,7 @@ export const poolSchema = z.strictObject({
   restart: restartSchema.optional(),
   probe: probeSchema.optional(),
   poisonLimit: count(0, 10_000).optional(),
+  deadLetters: z.strictObject({ limit: count(0, 1_000_000).optional() }).optional(),
   daemon: daemonSchema.optional(),
   breaker: z.union([z.literal(false), breakerSchema]).optional(),
   health: z.union([z.literal(false), healthSchema]).optional(),
@@ -399,6 +421,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     health: parsed.health === false ? false : resolveHealth(parsed.health),
     // Two agents may die by accident with one task; three hardly do.
     poisonLimit: parsed.poisonLimit ?? 3,
+    deadLetters: { limit: parsed.deadLetters?.limit ?? 10_000 },
   };
 
   function resolveAgent(

@@ -10,12 +10,24 @@ const sizeOf = (body: TaskBody): number => (body.prompt?.length ?? 0) + (body.re
 export class Payloads {
   readonly #offered = new WeakMap<TaskSpec, TaskBody>();
   readonly #bodies = new Map<TaskId, TaskBody>();
+  readonly #replays = new Map<TaskId, TaskBody>();
   readonly #results = new Map<number, string>();
   #held = 0;
 
   /** The body of a task that asks to be admitted. By the spec itself: another may ask under the same id. */
   offer(spec: TaskSpec, body: TaskBody): void {
     this.#offered.set(spec, body);
+  }
+
+  /** The body of a dead letter that asks for a new life, until `takeReplay`. */
+  offerReplay(id: TaskId, body: TaskBody): void {
+    this.#replays.set(id, body);
+  }
+
+  takeReplay(id: TaskId): TaskBody | undefined {
+    const body = this.#replays.get(id);
+    this.#replays.delete(id);
+    return body;
   }
 
   /** The task was admitted: its body is being given to the store. */

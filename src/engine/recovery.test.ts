@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { AgentError } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { openSqliteStore } from "../stores/sqlite.ts";
 import type { Store } from "../stores/store.ts";
@@ -212,5 +213,35 @@ test("a remote agent keeps its id and its running attempt over a restart of the 
     attemptCount: 1,
   });
   expect(await engine.complete("t", fence, "done")).toMatchObject({ status: "completed" });
+  await engine.close();
+});
+
+test("S0-L02 what a replay has changed, its dropped deadline included, is there after a crash", async () => {
+  const file = newFile();
+  const first = await crashable(file);
+  let fails = true;
+  const before = await withAgent(first.store, ({ signal }) => {
+    if (fails) throw new AgentError({ message: "no", blame: "task" });
+    return new Promise((_, reject) => signal.addEventListener("abort", reject));
+  });
+  const deadlineAt = new Date(Date.now() + 200).toISOString();
+  await before.submit("main", { id: "edited", prompt: "a", input: [1] });
+  await before.submit("main", { id: "late", prompt: "b", deadlineAt });
+  await before.submit("main", { id: "gone", prompt: "c" });
+  for (const id of ["edited", "late", "gone"]) expect((await done(before, id)).deadLettered).toBe(true);
+  await before.discard("gone");
+  await expect.poll(() => before.nowMs() > Date.parse(deadlineAt), { timeout: 10_000 }).toBe(true);
+  fails = false;
+  await before.replay("edited", { prompt: "better", priority: "low" });
+  await before.replay("late");
+  await first.crash();
+
+  const engine = await withAgent(await openSqliteStore(file), echo);
+  expect(await done(engine, "edited")).toMatchObject({ result: "better", input: [1], priority: "low", replays: 1 });
+  const late = await done(engine, "late");
+  expect(late).toMatchObject({ status: "completed", result: "b" });
+  expect(late.deadlineAt).toBeUndefined();
+  expect(await engine.task("gone")).toMatchObject({ status: "failed", deadLettered: false });
+  expect((await engine.tasks({ pool: "main", deadLettered: true })).items).toEqual([]);
   await engine.close();
 });

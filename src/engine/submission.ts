@@ -1,12 +1,13 @@
 /** A task as handed in becomes what the core decides on (spec) and what only its agent reads (body). */
 import { createHash } from "node:crypto";
+import type { z } from "zod";
 import { PoolError } from "../base/errors.ts";
 import { asTaskId } from "../base/ids.ts";
 import { encodeJson, utf8Bytes } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
-import type { TaskBody, TaskSpec } from "../core/task.ts";
-import { priorityOf, type ResolvedTask } from "./options.ts";
+import type { TaskBody, TaskBodyRest, TaskSpec } from "../core/task.ts";
+import { type editSchema, priorityOf, type ResolvedTask } from "./options.ts";
 import { restOf } from "./present.ts";
 
 /** All that a task brings along. Bytes of UTF-8. */
@@ -55,7 +56,39 @@ export function submissionOf(
   return { spec, body, idGiven: task.id !== undefined };
 }
 
-function bodyOf({ prompt, input, context, metadata }: ResolvedTask["input"]): TaskBody {
+/** A dead letter with what its caller has changed; what is not named stays as it was. */
+export function editedTask(
+  { spec, body }: { readonly spec: TaskSpec; readonly body: TaskBody },
+  edit: z.output<typeof editSchema>,
+): Pick<Submission, "spec" | "body"> {
+  const { prompt, input, context, metadata, priority, requires, deadlineAt, ...plain } = edit;
+  const rest = restOf(body);
+  const changed = bodyOf({
+    prompt: prompt ?? body.prompt,
+    input: input === undefined ? rest.input : input,
+    context: context ?? rest.context,
+    metadata: metadata ?? rest.metadata,
+  });
+  const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined));
+  return {
+    body: changed,
+    spec: {
+      ...spec,
+      ...given,
+      priority: priority === undefined ? spec.priority : priorityOf(priority),
+      requires: requires === undefined ? spec.requires : [...new Set(requires)].sort(),
+      deadlineAtMs: deadlineAt === undefined ? spec.deadlineAtMs : Date.parse(deadlineAt),
+      bodySize: (changed.prompt?.length ?? 0) + (changed.rest?.length ?? 0),
+    },
+  };
+}
+
+function bodyOf({
+  prompt,
+  input,
+  context,
+  metadata,
+}: TaskBodyRest & { readonly prompt?: string | undefined }): TaskBody {
   const hasRest = input !== undefined || context !== undefined || metadata !== undefined;
   const rest = hasRest
     ? encodeJson({ input, context, metadata }, { limitBytes: TASK_LIMIT_BYTES, path: "input" })

@@ -8,8 +8,8 @@ import { notFound } from "../core/settle.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
-import { resolveTask, type TaskInput } from "./options.ts";
-import { payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
+import { type EditInput, editSchema, parseWith, resolveTask, type TaskInput } from "./options.ts";
+import { editedTask, payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
 import type { Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
 
@@ -23,6 +23,8 @@ interface Patience {
 
 export class TaskDesk {
   readonly #frame: Frame;
+  /** What is being done with dead letters. */
+  readonly #letters = new Map<TaskId, Promise<void>>();
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -188,15 +190,58 @@ export class TaskDesk {
     return this.#frame.reader.task(taskId);
   }
 
-  async replay(id: string): Promise<TaskView> {
+  /** A dead letter begins a new life; what `edit` names is changed. */
+  async replay(id: string, edit?: EditInput): Promise<TaskView> {
     const taskId = asTaskId(id);
-    await this.#frame.loop.stored();
-    const entry = await this.#frame.store.entry(taskId);
-    const fingerprint = entry === undefined ? undefined : payloadFingerprint(entry.facts.spec, entry.body);
-    await this.#frame.loop.stubs.lookUp([taskId], [], (known) =>
-      this.#frame.loop.ask({ type: "replay", taskId, known, fingerprint }),
+    const changes = edit === undefined ? undefined : parseWith(editSchema, edit, "edit");
+    return this.#letter(taskId, async () => {
+      const { loop, store, payloads, reader } = this.#frame;
+      const entry = await store.entry(taskId);
+      const before = entry === undefined ? undefined : { spec: entry.facts.spec, body: entry.body };
+      const after = before === undefined || changes === undefined ? before : editedTask(before, changes);
+      const fingerprint = before === undefined ? undefined : payloadFingerprint(before.spec, before.body);
+      if (after !== undefined) payloads.offerReplay(taskId, after.body);
+      try {
+        await loop.stubs.lookUp([taskId], [], (known) => {
+          const edited = changes === undefined ? undefined : after?.spec;
+          const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, after?.body ?? {});
+          return loop.ask({ type: "replay", taskId, known, edited, fingerprint, fingerprintOf });
+        });
+        return await reader.task(taskId);
+      } finally {
+        payloads.takeReplay(taskId);
+      }
+    });
+  }
+
+  /** The dead letter loses its mark. */
+  async discard(id: string): Promise<TaskView> {
+    const taskId = asTaskId(id);
+    return this.#letter(taskId, async () => {
+      const { loop, reader } = this.#frame;
+      await loop.stubs.lookUp([taskId], [], (known) => loop.ask({ type: "discard", taskId, known }));
+      return reader.task(taskId);
+    });
+  }
+
+  /** One after another for one dead letter, so that what one has stored is what the next one looks up. */
+  async #letter<T>(id: TaskId, act: () => Promise<T>): Promise<T> {
+    const before = this.#letters.get(id);
+    const turn = (async () => {
+      await before;
+      await this.#frame.loop.stored();
+      return act();
+    })();
+    const over = turn.then(
+      () => {},
+      () => {},
     );
-    return this.#frame.reader.task(taskId);
+    this.#letters.set(id, over);
+    try {
+      return await turn;
+    } finally {
+      if (this.#letters.get(id) === over) this.#letters.delete(id);
+    }
   }
 
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
 import type { Json } from "../base/json.ts";
 import type { ListenOptions } from "./event-hub.ts";
 import type { EventFrame } from "./event-listener.ts";
-import type { PoolOptionsInput, TaskInput } from "./options.ts";
+import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
 import type {
   AgentView,
   AnalyticsView,
@@ -138,8 +138,10 @@ export interface Engine {
   waitFor(id: string, options: { waitMs: number; signal?: AbortSignal | undefined }): Promise<TaskView>;
   tasks(filter: TaskFilter): Promise<Page<TaskView>>;
   cancel(id: string, reason?: string): Promise<TaskView>;
-  /** Only a dead letter; others are `conflict`. */
-  replay(id: string): Promise<TaskView>;
+  /** Only a dead letter; others are `conflict`. What `edit` names is changed, all else stays as it was. */
+  replay(id: string, edit?: EditInput): Promise<TaskView>;
+  /** A dead letter can't be replayed any more; others are `conflict`. */
+  discard(id: string): Promise<TaskView>;
 
   join(pool: string, agent: JoinInput): Promise<{ id: string; heartbeatMs: number; leaseMs: number; agent: AgentView }>;
   agents(pool: string): AgentView[];

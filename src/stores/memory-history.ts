@@ -55,6 +55,27 @@ export class MemoryHistory {
     return body;
   }
 
+  /** The task is a dead letter no longer. */
+  drop(id: TaskId): void {
+    const place = this.#placeOf(id);
+    const row = place === undefined ? undefined : this.#rows[place];
+    if (place === undefined || row === undefined || !row.facts.settlement.deadLettered) return;
+    const { facts } = row;
+    this.#rows[place] = { ...row, facts: { ...facts, settlement: { ...facts.settlement, deadLettered: false } } };
+    this.#tallies.drop(facts.spec.pool);
+  }
+
+  /** In the order in which they were settled. */
+  deadLetters(): { pool: PoolId; id: TaskId; num: number }[] {
+    const found: { pool: PoolId; id: TaskId; num: number }[] = [];
+    for (const row of this.#rows) {
+      if (row?.facts.settlement.deadLettered !== true) continue;
+      const { spec, num } = row.facts;
+      found.push({ pool: spec.pool, id: spec.id, num });
+    }
+    return found;
+  }
+
   get(id: TaskId): SettledRow | undefined {
     const place = this.#placeOf(id);
     return place === undefined ? undefined : this.#rows[place];

@@ -76,6 +76,7 @@ class MemoryStore implements Store {
       agents: [...this.#agents.values()],
       open: [...this.#open.values()].sort((a, b) => a.num - b.num),
       quarantine: [...this.#quarantine.values()],
+      deadLetters: this.#history.deadLetters(),
       settledEpoch: this.#settledEpoch,
     };
   }
@@ -92,6 +93,7 @@ class MemoryStore implements Store {
     for (const admitted of commit.admitted) this.#admit(admitted);
     for (const facts of commit.open) this.#open.set(facts.num, facts);
     for (const row of commit.settled) this.#settle(row);
+    for (const { id } of commit.dropped) this.#history.drop(id);
     for (const { id, record } of commit.pools) put(this.#pools, id, record);
     for (const { id, record } of commit.agents) put(this.#agents, id, record);
     for (const { pool, fingerprint, record } of commit.quarantine) {

@@ -26,6 +26,8 @@ const READS = {
   pools: "SELECT record FROM pools ORDER BY rowid",
   agents: "SELECT record FROM agents ORDER BY rowid",
   quarantine: "SELECT record FROM quarantine ORDER BY rowid",
+  deadOnes: `SELECT h.num, h.pool, t.id FROM history h ${DEAD_ONLY} JOIN tasks t ON t.num = h.num WHERE h.dead = 1
+    ORDER BY json_extract(h.facts, '$.settlement.settledAtMs'), h.num`,
   settledEpoch: "SELECT value AS n FROM meta WHERE key = 'settled_epoch'",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
@@ -66,6 +68,9 @@ export class SqliteReader {
         return openFactsOf(Number(num), String(spec), String(facts));
       }),
       quarantine: recordsOf<Quarantined>(this.#read.quarantine),
+      deadLetters: this.#read.deadOnes.all().map(({ num, pool, id }) => {
+        return { pool: pool as PoolId, id: id as TaskId, num: Number(num) };
+      }),
       settledEpoch: Number(this.#read.settledEpoch.get()?.n ?? 0),
     };
   }

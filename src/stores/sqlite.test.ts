@@ -370,6 +370,7 @@ describe("a full disk", () => {
       agents: [],
       open: [openTask(1)],
       quarantine: [],
+      deadLetters: [],
       settledEpoch: 1,
     });
     expect((await again.bodies([2, 3])).size).toBe(0);

@@ -93,6 +93,8 @@ const WRITES = {
   close: "DELETE FROM open WHERE num = ?",
   settle: "INSERT INTO history (num, pool, status, type, dead, facts, result) VALUES (?, ?, ?, ?, ?, ?, ?)",
   forget: "DELETE FROM history WHERE num = ? RETURNING pool, status, dead",
+  drop: `UPDATE history SET dead = 0, facts = json_set(facts, '$.settlement.deadLettered', json('false'))
+    WHERE num = ? AND dead = 1 RETURNING pool`,
   putPool: "INSERT INTO pools (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   dropPool: "DELETE FROM pools WHERE id = ?",
   putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
@@ -163,8 +165,13 @@ class SqliteStore implements Store {
     const trims = lastSeq - this.#trimmedSeq >= this.#eventsLimit + this.#trimStep;
     const settlesFirst = commit.settled.length > 0 && this.#settledEpoch !== this.#epoch;
     const gone: Uncounted[] = [];
+    const dropped: PoolId[] = [];
     this.#transaction(() => {
       this.#writeRows(commit, gone);
+      for (const { num } of commit.dropped) {
+        const row = this.#write.drop.get(num);
+        if (row !== undefined) dropped.push(row.pool as PoolId);
+      }
       this.#write.event.run(commit.firstSeq, lastSeq, commit.atMs, JSON.stringify(commit.events));
       if (trims) this.#write.trim.run(lastSeq - this.#eventsLimit + 1);
       if (settlesFirst) this.#write.settledEpoch.run(this.#epoch);
@@ -177,6 +184,7 @@ class SqliteStore implements Store {
       this.#tallies.add(facts.spec.pool, facts.settlement.status, facts.settlement.deadLettered);
     }
     for (const { pool, status, dead } of gone) this.#tallies.remove(pool, status, dead === 1);
+    for (const pool of dropped) this.#tallies.drop(pool);
   }
 
   async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {

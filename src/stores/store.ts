@@ -13,7 +13,7 @@ import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
 /**
- * One turn's facts, kept all or none, in the order `reopened`, `admitted`, `open`, `settled`. An `admitted` task with a
+ * One turn's facts, kept all or none, in the order `reopened`, `admitted`, `open`, `settled`, `dropped`. An `admitted` task with a
  * known `num` replaces its spec and body. The values are the store's from then on: nobody changes them.
  */
 export interface Commit {
@@ -30,6 +30,8 @@ export interface Commit {
   readonly settled: readonly SettledRow[];
   /** Tasks that a replay opened again: their history row goes (an `open` row comes with the same commit). */
   readonly reopened: readonly { readonly num: number; readonly id: TaskId }[];
+  /** Settled tasks that are dead letters no longer. */
+  readonly dropped: readonly { readonly num: number; readonly id: TaskId }[];
   /** Pools that were created or changed; null when deleted. */
   readonly pools: readonly { readonly id: PoolId; readonly record: PoolRecord | null }[];
   /** Agents that were added; null when removed. */
@@ -73,6 +75,8 @@ export interface Loaded {
   readonly open: readonly OpenFacts[];
   /** Oldest first. */
   readonly quarantine: readonly Quarantined[];
+  /** In the order in which they were settled. */
+  readonly deadLetters: readonly { readonly pool: PoolId; readonly id: TaskId; readonly num: number }[];
   /** Epoch of the last commit that settled a task; 0 when there is none. */
   readonly settledEpoch: number;
 }

@@ -26,6 +26,11 @@ export class Tallies {
     if (counts.completed + counts.failed + counts.cancelled === 0) this.#pools.delete(pool);
   }
 
+  /** One dead letter less; the task stays. */
+  drop(pool: PoolId): void {
+    this.#countsOf(pool).deadLetters -= 1;
+  }
+
   /** Sets one count, as it was found. */
   restore(pool: PoolId, name: keyof Tally, count: number): void {
     this.#countsOf(pool)[name] = count;

@@ -40,8 +40,19 @@ export class Replayed {
         lastOrdinal,
         createdAtMs,
         quarantine,
+        deadLetters,
       }: typeof pool) => {
-        return { options, counts, totals, agentIds: [...agentIds], nextOrdinal, lastOrdinal, createdAtMs, quarantine };
+        return {
+          options,
+          counts,
+          totals,
+          agentIds: [...agentIds],
+          nextOrdinal,
+          lastOrdinal,
+          createdAtMs,
+          quarantine,
+          deadLetters,
+        };
       };
       same(facts(pool), other && facts(other), `pool ${id}`);
     }

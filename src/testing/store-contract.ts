@@ -95,6 +95,7 @@ function loading(holds: Holds, again: Again): void {
       agents: [],
       open: [],
       quarantine: [],
+      deadLetters: [],
       settledEpoch: 0,
     });
     expect(await store.history(EVERYTHING)).toEqual([]);
@@ -343,6 +344,7 @@ function commits(holds: Holds, again: Again): void {
       agents: [],
       open: [openTask(1)],
       quarantine: [],
+      deadLetters: [],
       settledEpoch: 0,
     });
     expect(await second.store.history(EVERYTHING)).toEqual([]);
@@ -367,6 +369,36 @@ function commits(holds: Holds, again: Again): void {
       "other f2",
       "main f3",
     ]);
+  });
+
+  holds("a dead letter that is dropped stays as a failed task without the mark", async (first) => {
+    const { store, writer } = first;
+    const dead = { status: "failed", deadLettered: true } as const;
+    const pool = asPoolId("main");
+    // Settled in another order than admitted; the last one is dropped by the commit that settles it.
+    const late = { ...settledTask(1, dead), settlement: { ...settledTask(1, dead).settlement, settledAtMs: 2e12 } };
+    await store.commit(writer.next(ended(settledTask(2, dead))));
+    await store.commit(writer.next(ended(settledTask(3, dead), late, settledTask(4))));
+    await store.commit(writer.next({ ...ended(settledTask(5)), dropped: [{ num: 5, id: idOf(5) }] }));
+    const second = await again(first);
+    expect(second.loaded.deadLetters.map(({ pool: of, id, num }) => [of, id, num])).toEqual([
+      [pool, idOf(2), 2],
+      [pool, idOf(3), 3],
+      [pool, idOf(1), 1],
+    ]);
+    const dropped = [2, 2, 4, 9].map((num) => ({ num, id: idOf(num) }));
+    await second.store.commit(second.writer.next({ dropped }));
+    expect((await second.store.tally(pool)).deadLetters).toBe(2);
+    expect((await second.store.tally(pool)).failed).toBe(3);
+    const marked = await second.store.history({ ...EVERYTHING, deadLettered: true });
+    expect(marked.map(({ facts }) => facts.num)).toEqual([1, 3]);
+    expect(await second.store.entry(idOf(2))).toMatchObject({
+      facts: settledTask(2, { status: "failed", deadLettered: false }),
+      result: '"result 2"',
+    });
+    const third = await again(second);
+    expect(third.loaded.deadLetters.map(({ num }) => num)).toEqual([3, 1]);
+    expect((await third.store.tally(pool)).deadLetters).toBe(2);
   });
 
   holds("the last epoch in which a task was settled is known", async (first) => {
@@ -682,7 +714,14 @@ function events(holds: Holds, again: Again): void {
         waitsFor: [idOf(2)],
         failedDependencies: [idOf(3)],
       },
-      { type: "task.replayed", facts: settledTask(1), atMs: 3, resting: { reason: "agent" }, waitsFor: [] },
+      {
+        type: "task.replayed",
+        respecified: false,
+        facts: settledTask(1),
+        atMs: 3,
+        resting: { reason: "agent" },
+        waitsFor: [],
+      },
     ];
     await first.store.commit(first.writer.next({ events: given }));
     const { store } = await again(first);

@@ -30,6 +30,7 @@ export class CommitWriter {
       pools: [],
       agents: [],
       quarantine: [],
+      dropped: [],
       ...parts,
       firstSeq,
       events,
@@ -196,6 +197,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     },
     probe: { intervalMs: 10_000, timeoutMs: 2_000, fall: 3, rise: 2 },
     poisonLimit: 3,
+    deadLetters: { limit: 10_000 },
     ...given,
   };
 }

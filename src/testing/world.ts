@@ -317,11 +317,17 @@ export class World {
     this.ask({ type: "cancel", taskId: asTaskId(id), reason: "no longer wanted", known: this.known() });
   }
 
-  replay(id: string): void {
+  discard(id: string): void {
+    this.ask({ type: "discard", taskId: asTaskId(id), known: this.known() });
+  }
+
+  replay(id: string, edit?: Partial<TaskSpec>): void {
     const known = this.known();
     const spec = known.tasks.get(asTaskId(id))?.spec;
     const fingerprint = spec === undefined ? undefined : World.fingerprint(spec);
-    this.ask({ type: "replay", taskId: asTaskId(id), known, fingerprint });
+    const edited = edit === undefined || spec === undefined ? undefined : { ...spec, ...edit };
+    const fingerprintOf = World.fingerprint;
+    this.ask({ type: "replay", taskId: asTaskId(id), known, fingerprint, edited, fingerprintOf });
   }
 
   /** Time passes; what falls due happens at its own instant. */
@@ -369,8 +375,15 @@ export class World {
     this.effects.push(...turn.effects);
     this.#replayed.take(turn.durable, this.nowMs);
     for (const id of turn.touched) this.#store(id);
+    for (const event of turn.durable) if (event.type === "dead_letter.dropped") this.#drop(event.id);
     if (this.#checks === "each turn") this.check();
     return replies;
+  }
+
+  #drop(id: TaskId): void {
+    const facts = this.history.get(id);
+    if (facts === undefined) return;
+    this.history.set(id, { ...facts, settlement: { ...facts.settlement, deadLettered: false } });
   }
 
   #store(id: TaskId): void {
@@ -399,6 +412,9 @@ export class World {
       agents: [...agents.values()].map(({ identity }) => identity),
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
       quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
+      deadLetters: [...pools.values()].flatMap(({ id: pool, deadLetters }) => {
+        return [...deadLetters].map(([id, num]) => ({ pool, id, num }));
+      }),
       settledEpoch: this.settledEpoch,
     };
     this.state = restore(stored, this.nowMs);

@@ -45,6 +45,10 @@ export class Client {
     return this.#request<T>("POST", path, options);
   }
 
+  delete<T>(path: string, options?: RequestOptions): Promise<T> {
+    return this.#request<T>("DELETE", path, options);
+  }
+
   /**
    * The task once it is settled, or as it is after `waitMs`; without `waitMs` it waits as long as it takes.
    */

@@ -42,6 +42,18 @@ export function wholeNumber({ min, max }: { min: number; max: number }): (text: 
   };
 }
 
+/** Parser of an option that is a JSON object. */
+export function jsonObject(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new InvalidArgumentError("Expected a JSON object.");
+}
+
 /** Parser of `a,b,c`. */
 export function commaList(text: string): string[] {
   return text

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { CliError } from "./cli-error.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { configCommand } from "./commands/config.ts";
+import { deadCommand } from "./commands/dead.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { keyCommand } from "./commands/key.ts";
 import { poolsCommand } from "./commands/pools.ts";
@@ -52,6 +53,7 @@ function createProgram(output: Output): Command {
     explainCommand(),
     cancelCommand(),
     replayCommand(),
+    deadCommand(),
     poolsCommand(),
     keyCommand(),
     configCommand(),

@@ -46,7 +46,7 @@ export const batchBody = z.strictObject({
 });
 
 export const cancelBody = z.strictObject({ reason: z.string().max(10_000).optional() });
-export const emptyBody = z.strictObject({});
+export const replayBody = z.strictObject({ edit: z.record(z.string(), z.unknown()).optional() });
 
 export const joinBody = z.strictObject({
   kind: z

@@ -142,6 +142,7 @@ export class Audit {
       case "task.spared":
       case "payload.quarantined":
       case "payload.released":
+      case "dead_letter.dropped":
         break;
       default:
         event satisfies never;

@@ -1,5 +1,5 @@
 /** Tasks: submitted, waited for, listed, cancelled, replayed; and what agents report of them. */
-import { parseWith, type TaskInput } from "../../../engine/options.ts";
+import { type EditInput, parseWith, type TaskInput } from "../../../engine/options.ts";
 import type { TaskView } from "../../../engine/view.ts";
 import { BATCH_LIMIT_BYTES, RESULT_LIMIT_BYTES, readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
@@ -10,10 +10,10 @@ import {
   cancelBody,
   completeBody,
   deadLetterQuery,
-  emptyBody,
   failBody,
   progressBody,
   releaseBody,
+  replayBody,
   taskQuery,
   waitQuery,
 } from "../schema.ts";
@@ -73,9 +73,12 @@ function addReadRoutes(app: App, { engine, closing }: Doors): void {
   });
 
   app.post("/v1/tasks/:id/replay", noQuery, async (c) => {
-    parseWith(emptyBody, await readBody(c, { optional: true }));
-    return c.json(await engine.replay(c.req.param("id")));
+    const { edit } = parseWith(replayBody, await readBody(c, { optional: true }));
+    // The engine checks it, as it does a submission.
+    return c.json(await engine.replay(c.req.param("id"), edit as EditInput | undefined));
   });
+
+  app.delete("/v1/dead-letters/:id", noQuery, async (c) => c.json(await engine.discard(c.req.param("id"))));
 }
 
 function addReportRoutes(app: App, { engine }: Doors): void {
