@@ -32,8 +32,19 @@ export function hasLoner({ identity, runs }: Agent): boolean {
 export class Reservations {
   readonly #byAgent = new Map<AgentId, TaskId>();
   readonly #byTask = new Map<TaskId, AgentId>();
+  #quietFor: TaskId | undefined;
+  /** Grows whenever somebody who was kept for one task is there for others again. */
+  ended = 0;
+
   /** No agent of this host takes anything but this task. */
-  quietFor: TaskId | undefined;
+  get quietFor(): TaskId | undefined {
+    return this.#quietFor;
+  }
+
+  set quietFor(taskId: TaskId | undefined) {
+    if (this.#quietFor !== undefined && this.#quietFor !== taskId) this.ended += 1;
+    this.#quietFor = taskId;
+  }
 
   reserve(agentId: AgentId, taskId: TaskId): void {
     this.#byAgent.set(agentId, taskId);
@@ -46,6 +57,7 @@ export class Reservations {
     if (agentId === undefined) return undefined;
     this.#byTask.delete(taskId);
     this.#byAgent.delete(agentId);
+    this.ended += 1;
     return agentId;
   }
 

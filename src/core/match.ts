@@ -55,15 +55,20 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const poolSuccessRate = scored ? provenSuccessRate(queue.seats()) : 1;
   const matching: Matching = { state, pool, queue, turn, aside: [], barred: [], poolSuccessRate };
   const next = scored ? bestPair : nextPair;
-  for (let pair = next(matching); pair !== undefined; pair = next(matching)) {
-    if (isHeldBack(pair, matching)) passOver(pair.lane, matching);
-    else {
-      queue.served(pair.task, pool.options);
-      grant(state, pair.task, pair.seat.agent, turn);
+  let ended: number;
+  do {
+    ended = queue.reservations.ended;
+    for (let pair = next(matching); pair !== undefined; pair = next(matching)) {
+      if (isHeldBack(pair, matching)) passOver(pair.lane, matching);
+      else {
+        queue.served(pair.task, pool.options);
+        grant(state, pair.task, pair.seat.agent, turn);
+      }
     }
-  }
-  for (const task of matching.barred) queue.push(task);
-  for (const lane of matching.aside) queue.restore(lane);
+    for (const task of matching.barred.splice(0)) queue.push(task);
+    for (const lane of matching.aside.splice(0)) queue.restore(lane);
+    // Those who were passed over because an agent was kept for one task may have it now.
+  } while (queue.reservations.ended !== ended);
   // What this match itself made dirty has been served.
   state.dirty.delete(id);
 }

@@ -53,8 +53,8 @@ interface Disk {
   readonly faults: { -readonly [name in keyof Faults]: number };
   /** The last one given. */
   epoch: number;
-  /** Every commit that is kept, in order. */
-  readonly kept: Commit[];
+  /** Every commit that is kept, in order, and the epoch that wrote it. */
+  readonly kept: { readonly commit: Commit; readonly epoch: number }[];
 }
 
 class Flaky implements FlakyStore {
@@ -80,7 +80,8 @@ class Flaky implements FlakyStore {
     this.#assertAlive();
     const loaded = await this.#inner.load();
     this.#disk.epoch = this.#earlier + loaded.epoch;
-    return { ...loaded, epoch: this.#disk.epoch };
+    const settling = this.#disk.kept.findLast(({ commit }) => commit.settled.length > 0);
+    return { ...loaded, epoch: this.#disk.epoch, settledEpoch: settling?.epoch ?? 0 };
   }
 
   async commit(commit: Commit): Promise<void> {
@@ -104,7 +105,7 @@ class Flaky implements FlakyStore {
     if (!unknown || keep) {
       await this.#inner.commit(commit);
       this.#assertAlive();
-      this.#disk.kept.push(commit);
+      this.#disk.kept.push({ commit, epoch: this.#disk.epoch });
     }
     if (!waitFirst) await this.#wait(waitMs);
     this.#assertAlive();
@@ -127,7 +128,7 @@ class Flaky implements FlakyStore {
     const rebuilt = plan.rebuild?.() ?? createMemoryStore();
     const next = new Flaky(rebuilt, this.#disk);
     await rebuilt.load();
-    for (const commit of kept) await rebuilt.commit(commit);
+    for (const { commit } of kept) await rebuilt.commit(commit);
     return next;
   }
 

@@ -34,6 +34,8 @@ export function checkOrder(
   agent: AgentIdentity,
   { violate, reach }: AuditTools,
 ): void {
+  // One that somebody failed may have killed him: an agent may have been kept free for it.
+  if (task.failed.length > 0) return;
   const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
   if (ageing !== false && isReplayedWaiting(audit, task.spec.pool)) return;
   for (const other of audit.tasks.values()) {
@@ -66,7 +68,8 @@ function hasRun({ id }: AgentIdentity, { attempts }: AuditedTask): boolean {
 
 /** Certainly: what the log does not tell (a claim's types, a run that may go on) makes it false. */
 function mayTake(agent: AgentIdentity, task: AuditedTask): boolean {
-  if (task.failed.includes(agent.id) || hasRun(agent, task)) return false;
+  // One that somebody failed may have killed him, and then wait for an agent of its own.
+  if (task.failed.length > 0 || hasRun(agent, task)) return false;
   const can = new Set(agent.capabilities);
   if (can.has("*")) return true;
   if (task.spec.requires.length > 0) return task.spec.requires.every((skill) => can.has(skill));

@@ -78,6 +78,7 @@ function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
       blockedLimit: dice.pick([1, 5, 1_000]),
       delayedLimit: dice.pick([0, 3, 1_000]),
     },
+    breaker: dice.pick<false | object>([false, { openMs: 300, permitMs: 2_000, consecutive: 2 }, {}]),
     ageing: dice.pick<false | { stepMs: number }>([false, { stepMs: 300 }, { stepMs: 3_000 }]),
     retry: {
       maxAttempts: dice.between(1, 4),

@@ -1,5 +1,6 @@
 /** No agent is idle while a task waits that it may serve: looked at from outside the queues. */
 import type { Agent } from "../../core/agent.ts";
+import { needsEmptyAgent, needsQuiet } from "../../core/company.ts";
 import { mayServe } from "../../core/service-class.ts";
 import type { NamespaceState } from "../../core/state.ts";
 import type { Task } from "../../core/task.ts";
@@ -14,6 +15,9 @@ export function workLeft(state: NamespaceState, nowMs: number): string | undefin
   if (free.length === 0) return undefined;
   for (const task of state.tasks.values()) {
     if (task.state.name !== "waiting" || task.state.reason !== "agent") continue;
+    // It waits for an agent of its own, or others wait for its end.
+    if (needsEmptyAgent(task) || needsQuiet(task) || !(state.queues.get(task.spec.pool)?.reservations.areNone ?? true))
+      continue;
     for (const agent of free)
       if (mayTake(agent, task)) return `agent ${agent.identity.name} takes task ${task.spec.id}, which waits`;
   }
@@ -21,7 +25,8 @@ export function workLeft(state: NamespaceState, nowMs: number): string | undefin
 }
 
 function isFree(agent: Agent, nowMs: number): boolean {
-  const { identity, lifecycle, health, runs, claim, cooldownUntilMs } = agent;
+  const { identity, lifecycle, health, runs, claim, cooldownUntilMs, breaker } = agent;
+  if (breaker.name !== "closed") return false;
   if (lifecycle !== "ready" || health === "unhealthy" || runs.size >= identity.concurrency) return false;
   if (cooldownUntilMs > nowMs - TIMER_SLACK_MS) return false;
   return identity.kind !== "remote" || (claim !== undefined && claim.leased.length < claim.max);
