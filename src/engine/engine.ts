@@ -1,4 +1,5 @@
 /** A running engine over one namespace: its parts, its beginning and its end. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
@@ -36,7 +37,11 @@ import { WorkerDesk } from "./worker-desk.ts";
 /** What the library door needs besides. */
 export interface LocalEngine extends Engine {
   /** As `createPool`; a pool that only the store remembers is taken up again. */
-  openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>): Promise<PoolView>;
+  openPool(
+    options: PoolOptionsInput,
+    functions: ReadonlyMap<string, AgentFunction>,
+    classify?: Classify,
+  ): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
@@ -104,6 +109,7 @@ class RunningEngine implements LocalEngine {
     const turnClock = new TurnClock(clock);
     const payloads = new Payloads();
     const functions = new Map(options.functions);
+    const classifiers = new Map<string, Classify>();
     const waiters = new Waiters(clock);
     this.#events = new EventHub(store, lastSeq);
     const metrics = new Metrics(state, turnClock.now());
@@ -130,6 +136,7 @@ class RunningEngine implements LocalEngine {
       entropy,
       dataDir: options.dataDir,
       functions,
+      classifiers,
       drivers: options.drivers,
       tell: (command) => loop.tell(command),
       keepResult: (fence, result) => payloads.keepResult(fence, result),
@@ -153,7 +160,7 @@ class RunningEngine implements LocalEngine {
       waiters,
       heldCalls,
     };
-    this.#frame = { ...shared, functions, refusals: new Map(), log };
+    this.#frame = { ...shared, functions, classifiers, refusals: new Map(), log };
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
@@ -183,8 +190,8 @@ class RunningEngine implements LocalEngine {
   }
 
   createPool = (options: PoolOptionsInput) => this.#pools.create(options);
-  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>) =>
-    this.#pools.open(options, functions);
+  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, classify?: Classify) =>
+    this.#pools.open(options, functions, classify);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
   pools = () => this.#pools.list();
   pool = (id: string) => this.#pools.get(id);

@@ -1,4 +1,5 @@
 /** The library's door: pools of functions, children and remote agents in the caller's own process. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, isPoolError, PoolError } from "../base/errors.ts";
@@ -41,6 +42,11 @@ export function functionAgent(name: string, run: AgentFunction, options: Functio
 /** Options of a pool in the library: those of the contract, and functions among the agents. */
 export interface LibraryPoolOptions extends Omit<PoolOptionsInput, "agents"> {
   readonly agents?: readonly (AgentEntry | FunctionAgent)[];
+  /**
+   * Says whose fault an error is that a function of this pool has thrown: a blame, or `{ blame, retryable,
+   * retryAfterMs, code, … }`; undefined for what it does not know. An `AgentError` speaks for itself.
+   */
+  readonly classify?: Classify | undefined;
 }
 
 export interface TroupeOptions {
@@ -141,7 +147,10 @@ async function open({ store = "memory:", dataDir = "./.troupe", ...rest }: Troup
   return startEngine({ store: await openStore(store, { dataDir }), dataDir, ...rest });
 }
 
-async function openPool(engine: LocalEngine, { agents = [], ...options }: LibraryPoolOptions): Promise<string> {
+async function openPool(
+  engine: LocalEngine,
+  { agents = [], classify, ...options }: LibraryPoolOptions,
+): Promise<string> {
   const functions = new Map<string, AgentFunction>();
   const entries = agents.map((agent) => {
     if (!("run" in agent)) return agent;
@@ -149,7 +158,8 @@ async function openPool(engine: LocalEngine, { agents = [], ...options }: Librar
     functions.set(agent.name, run);
     return entry;
   });
-  const { id } = await engine.openPool({ ...options, ...(agents.length === 0 ? {} : { agents: entries }) }, functions);
+  const given = { ...options, ...(agents.length === 0 ? {} : { agents: entries }) };
+  const { id } = await engine.openPool(given, functions, classify);
   return id;
 }
 
