@@ -9,9 +9,20 @@ import type { SettledFacts } from "../core/record.ts";
 import { openStore } from "../stores/open.ts";
 import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
+import type { GateFunction } from "./gate-desk.ts";
+import { GATE_PROBE_DEFAULTS } from "./gate-options.ts";
 import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
-import type { AgentView, AnalyticsView, ExplainView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
+import type {
+  AgentView,
+  AnalyticsView,
+  ExplainView,
+  GateView,
+  Page,
+  PoolMetricsView,
+  PoolView,
+  TaskView,
+} from "./view.ts";
 
 type AgentEntry = NonNullable<PoolOptionsInput["agents"]>[number];
 
@@ -66,6 +77,27 @@ export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "de
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A gate in the library: its probe may be a function of this process. */
+export interface GateOptions {
+  /** Types that wait while it is closed; as they were when absent. */
+  readonly holds?: readonly string[] | undefined;
+  /** Stands until the probe says otherwise. Absent: as it was, open at first; a function is asked at once. */
+  readonly available?: boolean | undefined;
+  /** A URL that the engine polls, or a function that says whether the dependency is there. */
+  readonly probe?: string | GateFunction | undefined;
+  /** Between two questions; 10 s. Milliseconds. */
+  readonly intervalMs?: number | undefined;
+  /** Without an answer for so long the gate closes; 2 s. Milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What holds types of task back while something they need is away. */
+export interface Gates {
+  /** Makes or changes one. */
+  gate(name: string, options?: GateOptions): Promise<GateView>;
+  gates(): GateView[];
+}
+
 /** A task that was admitted. */
 export interface SubmittedTask {
   readonly id: string;
@@ -76,7 +108,7 @@ export interface SubmittedTask {
   cancel(reason?: string): Promise<TaskView>;
 }
 
-export interface Pool extends AsyncDisposable {
+export interface Pool extends AsyncDisposable, Gates {
   readonly id: string;
   /**
    * Hands in one task and waits for its result.
@@ -102,11 +134,14 @@ export interface Pool extends AsyncDisposable {
   metrics(): Promise<PoolMetricsView>;
   /** The last 24 h. */
   analytics(): Promise<AnalyticsView>;
+  /** Takes tasks and starts none until `resume`; what runs goes on. */
+  pause(): Promise<PoolView>;
+  resume(): Promise<PoolView>;
   /** Takes no more, finishes within `drainMs` (5 s), stops. Safe to call twice. */
   close(options?: { drainMs?: number | undefined }): Promise<void>;
 }
 
-export interface Troupe extends AsyncDisposable {
+export interface Troupe extends AsyncDisposable, Gates {
   create(options?: LibraryPoolOptions): Promise<Pool>;
   /** Undefined for an unknown id. */
   get(id: string): Pool | undefined;
@@ -163,6 +198,16 @@ async function openPool(
   return id;
 }
 
+function gateOf(engine: LocalEngine, name: string, options: GateOptions = {}): Promise<GateView> {
+  const { holds, available, probe, intervalMs, timeoutMs } = { ...GATE_PROBE_DEFAULTS, ...without(options) };
+  const gate = { holds: holds && [...holds] };
+  if (typeof probe === "function")
+    return engine.watchGate(name, { ask: probe, intervalMs, timeoutMs }, { ...gate, ...without({ available }) });
+  const known = engine.gates().find((other) => other.name === name);
+  const polled = probe === undefined ? {} : { probe: { url: probe, intervalMs, timeoutMs } };
+  return engine.putGate(name, { ...gate, ...polled, available: available ?? known?.available ?? true });
+}
+
 class LocalTroupe implements Troupe {
   readonly #engine: LocalEngine;
   readonly #pools = new Map<string, Pool>();
@@ -201,6 +246,14 @@ class LocalTroupe implements Troupe {
 
   health(): EngineHealth {
     return this.#engine.health();
+  }
+
+  gate(name: string, options?: GateOptions): Promise<GateView> {
+    return gateOf(this.#engine, name, options);
+  }
+
+  gates(): GateView[] {
+    return this.#engine.gates();
   }
 
   async close(options: { drainMs?: number | undefined } = {}): Promise<void> {
@@ -354,6 +407,22 @@ class LocalPool implements Pool {
 
   analytics(): Promise<AnalyticsView> {
     return this.#engine.analytics(this.id);
+  }
+
+  pause(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "paused");
+  }
+
+  resume(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "running");
+  }
+
+  gate(name: string, options?: GateOptions): Promise<GateView> {
+    return gateOf(this.#engine, name, options);
+  }
+
+  gates(): GateView[] {
+    return this.#engine.gates();
   }
 
   close(options: { drainMs?: number | undefined } = {}): Promise<void> {

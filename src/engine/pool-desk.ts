@@ -6,7 +6,7 @@ import { invalid, PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Command, Reply } from "../core/command.ts";
-import type { PoolOptions } from "../core/pool.ts";
+import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
@@ -150,6 +150,11 @@ export class PoolDesk {
 
   async releasePayload(id: string, fingerprint: string): Promise<void> {
     await this.#frame.loop.ask({ type: "release_payload", pool: asPoolId(id), fingerprint });
+  }
+
+  async setMode(id: string, mode: PoolMode): Promise<PoolView> {
+    await this.#frame.loop.ask({ type: "set_mode", pool: asPoolId(id), mode });
+    return this.get(id);
   }
 
   list(): PoolView[] {
