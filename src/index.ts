@@ -1,5 +1,5 @@
 /** Troupe: pools of agents that keep going. The library's door. */
-export { AgentError } from "./agents/agent-error.ts";
+export { AgentError, type Classification, type Classify } from "./agents/agent-error.ts";
 export type { AgentCall, AgentFunction } from "./agents/function.ts";
 export { type ErrorCode, isPoolError, PoolError } from "./base/errors.ts";
 export {

@@ -135,6 +135,9 @@ const ROUTES = [
   "DELETE /v1/pools/:pool/quarantine/:fingerprint",
   "GET /v1/pools/:pool/metrics",
   "GET /v1/pools/:pool/analytics",
+  "POST /v1/pools/:pool/pause",
+  "POST /v1/pools/:pool/resume",
+  "POST /v1/pools/:pool/drain",
   "POST /v1/pools/:pool/tasks",
   "POST /v1/pools/:pool/tasks/batch",
   "GET /v1/tasks",
@@ -155,6 +158,9 @@ const ROUTES = [
   "GET /v1/agents/:id",
   "POST /v1/agents/:id/claim",
   "POST /v1/agents/:id/heartbeat",
+  "GET /v1/gates",
+  "GET /v1/gates/:name",
+  "PUT /v1/gates/:name",
 ];
 
 describe("the doorstep", () => {
@@ -1432,5 +1438,67 @@ describe("a server", () => {
     await own.close({ drainMs: 0 });
     expectProblem(await get("/readyz", at), 503, "unavailable");
     expectProblem(await post("/v1/pools", { id: "late" }, at), 503, "shutting_down");
+  });
+});
+
+describe("gates and modes", () => {
+  test("S0-27 S0-28 a closed gate holds its types until it is opened", async () => {
+    const pool = await aPool();
+    const agent = await anAgent(pool);
+    expectProblem(await get("/v1/gates/search"), 404, "not_found");
+    const closed = await ask("PUT", "/v1/gates/search", { body: { available: false, holds: ["discovery"] } });
+    expect(closed.status).toBe(200);
+    expect(closed.body).toMatchObject({
+      name: "search",
+      available: false,
+      holds: ["discovery"],
+      reason: "closed by an operator",
+    });
+    const held = await aTask(pool, { type: "discovery" });
+    expect(held).toMatchObject({ status: "pending", waiting: { reason: "gate", on: ["search"] } });
+    expect((await get(`/v1/pools/${pool}`)).body.counts).toMatchObject({ queued: 0, gated: 1 });
+    const flows = await aTask(pool, { type: "heartbeat" });
+    expect((await claim(agent)).taskId).toBe(flows.id);
+    await ask("PUT", "/v1/gates/search", { body: { available: true } });
+    expect((await get("/v1/gates/search")).body).toMatchObject({ available: true, holds: ["discovery"] });
+    expect((await get("/v1/gates")).body.items).toHaveLength(1);
+    expect((await get(`/v1/tasks/${held.id}`)).body.waiting.reason).toBe("agent");
+  });
+
+  test.each([
+    [{}, "available"],
+    [{ available: "no" }, "available"],
+    [{ available: true, holds: "x" }, "holds"],
+    [{ available: true, colour: "red" }, "colour"],
+  ])("a gate of %o is refused at %s", async (body, path) => {
+    expectProblem(await ask("PUT", "/v1/gates/bad", { body }), 422, "invalid", { path });
+  });
+
+  test("a fail of blame dependency that names a gate closes it, and the task is refunded", async () => {
+    const pool = await aPool();
+    const agent = await anAgent(pool);
+    await ask("PUT", "/v1/gates/index", { body: { available: true, holds: ["lookup"] } });
+    const { id } = await aTask(pool, { type: "lookup" });
+    const { fence } = await claim(agent);
+    const error = { message: "index is gone", blame: "dependency", details: { gate: "index" } };
+    const failed = await post(`/v1/tasks/${id}/fail`, { fence, error });
+    expect(failed.body).toMatchObject({ status: "pending", attemptCount: 0, waiting: { reason: "gate" } });
+    expect((await get("/v1/gates/index")).body).toMatchObject({ available: false, reason: "index is gone" });
+  });
+
+  test("a paused pool lets its tasks wait, a drained one takes none, a resumed one goes on", async () => {
+    const pool = await aPool();
+    const agent = await anAgent(pool);
+    expect((await post(`/v1/pools/${pool}/pause`)).body).toMatchObject({ id: pool, paused: true, draining: false });
+    const task = await aTask(pool);
+    expect(task.waiting?.reason).toBe("paused");
+    expect((await post(`/v1/agents/${agent}/claim`, { max: 1 })).body.attempts).toEqual([]);
+    const drained = await post(`/v1/pools/${pool}/drain`);
+    expect(drained.body).toMatchObject({ paused: false, draining: true, health: "not_running" });
+    expectProblem(await post(`/v1/pools/${pool}/tasks`, { prompt: "x" }), 409, "not_running");
+    expect((await post(`/v1/pools/${pool}/resume`)).body).toMatchObject({ paused: false, draining: false });
+    expect((await claim(agent)).taskId).toBe(task.id);
+    expectProblem(await post("/v1/pools/none/pause"), 404, "not_found");
+    expectProblem(await post(`/v1/pools/${pool}/pause`, { forMs: 5 }), 422, "invalid", { path: "forMs" });
   });
 });

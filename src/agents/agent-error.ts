@@ -51,12 +51,21 @@ export function isAgentError(thrown: unknown): thrown is AgentError {
   return typeof thrown === "object" && thrown !== null && MARK in thrown;
 }
 
+/** What a pool says of an error that does not speak for itself: a blame, or more; undefined = nothing is known of it. */
+export type Classify = (error: unknown) => AgentErrorBlame | Classification | undefined;
+
+/** As for `AgentError`; the message is the error's own when absent. */
+export type Classification = Partial<Omit<AgentErrorOptions, "cause">>;
+
 /** How a run ends that threw this. Takes nothing on trust: the error may come from another copy, or from a forger. */
-export function endOfThrown(thrown: unknown): RunEnd {
+export function endOfThrown(thrown: unknown, classify?: Classify): RunEnd {
   try {
     if (isAgentError(thrown)) return endOfAgentError(thrown);
+    const told = classify?.(thrown);
+    const facts = typeof told === "string" ? { blame: told } : told;
+    if (facts !== undefined) return endOfAgentError(new AgentError({ message: thrownMessage(thrown), ...facts }));
   } catch {
-    // A getter of the error threw: it is no better than any other error.
+    // A getter of the error threw, or who classifies: it is no better than any other error.
   }
   return failed("unknown", { code: "failed", message: thrownMessage(thrown) });
 }

@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type AgentSubject, agentContract, anAttempt, anIdentity, EventLog } from "../testing/agent-contract.ts";
 import type { RunEnd } from "./agent.ts";
-import { AgentError, isAgentError } from "./agent-error.ts";
+import { AgentError, type Classify, isAgentError } from "./agent-error.ts";
 import { type AgentCall, type AgentFunction, functionDriver } from "./function.ts";
 import { MESSAGE_LIMIT } from "./run-end.ts";
 
@@ -209,4 +209,53 @@ test("the call carries the task and the signal of the attempt", async () => {
   }).run(attempt, signal);
   expect(seen?.task).toBe(attempt.task);
   expect(seen?.signal).toBe(signal);
+});
+
+describe("an error that the pool classifies", () => {
+  const ends = async (classify: Classify, thrown: unknown = new Error("boom")): Promise<unknown> => {
+    const driver = functionDriver(anIdentity(), () => Promise.reject(thrown), { classify });
+    return (await driver.run(anAttempt(), new AbortController().signal)).outcome;
+  };
+
+  test("is blamed as it says, by a word or with more", async () => {
+    expect(await ends(() => "task")).toEqual({
+      name: "failed",
+      blame: "task",
+      error: { code: "failed", message: "boom" },
+    });
+    const told = { blame: "agent", code: "broken", retryable: false, message: "it broke", details: { n: 1 } } as const;
+    expect(await ends(() => told)).toEqual({
+      name: "failed",
+      blame: "agent",
+      error: { code: "broken", message: "it broke", retryable: false, details: { n: 1 } },
+    });
+    expect(await ends(() => ({ blame: "throttle", retryAfterMs: 5 }))).toMatchObject({
+      name: "throttled",
+      retryAfterMs: 5,
+      error: { code: "throttled", message: "boom" },
+    });
+  });
+
+  test("is asked about once, with what was thrown; an AgentError speaks for itself", async () => {
+    const asked: unknown[] = [];
+    const classify: Classify = (error) => {
+      asked.push(error);
+      return "task";
+    };
+    const boom = new Error("boom");
+    await ends(classify, boom);
+    expect(await ends(classify, new AgentError({ message: "mine", blame: "agent" }))).toMatchObject({ blame: "agent" });
+    expect(asked).toEqual([boom]);
+  });
+
+  test("is unknown where the pool knows nothing, says nonsense or throws itself", async () => {
+    const unknown = { name: "failed", blame: "unknown", error: { code: "failed", message: "boom" } };
+    expect(await ends(() => undefined)).toEqual(unknown);
+    expect(await ends(() => "nobody" as never)).toEqual(unknown);
+    expect(
+      await ends(() => {
+        throw new Error("no idea");
+      }),
+    ).toEqual(unknown);
+  });
 });

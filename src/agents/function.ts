@@ -2,7 +2,7 @@
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { AgentDriver, AgentEvents, Attempt, AttemptTask, RunEnd } from "./agent.ts";
-import { endOfThrown } from "./agent-error.ts";
+import { type Classify, endOfThrown } from "./agent-error.ts";
 import { succeeded } from "./run-end.ts";
 
 /** What a function gets. */
@@ -24,6 +24,8 @@ export type AgentFunction = (call: AgentCall) => unknown;
 export interface FunctionOptions {
   /** Takes what the function logs. */
   readonly log?: ((message: string) => void) | undefined;
+  /** Asked about errors that don't speak for themselves. */
+  readonly classify?: Classify | undefined;
 }
 
 /** A driver that calls the function once per attempt. A function that ignores its signal can't be stopped. */
@@ -32,7 +34,7 @@ export function functionDriver(
   run: AgentFunction,
   options: FunctionOptions = {},
 ): AgentDriver {
-  return new FunctionDriver(identity, run, options.log ?? discard);
+  return new FunctionDriver(identity, run, options);
 }
 
 const discard = (): void => {};
@@ -66,12 +68,14 @@ class FunctionDriver implements AgentDriver {
   readonly identity: AgentIdentity;
   readonly #run: AgentFunction;
   readonly #log: (message: string) => void;
+  readonly #endOf: (thrown: unknown) => RunEnd;
   readonly #memory = new Map<string, unknown>();
 
-  constructor(identity: AgentIdentity, run: AgentFunction, log: (message: string) => void) {
+  constructor(identity: AgentIdentity, run: AgentFunction, { log = discard, classify }: FunctionOptions) {
     this.identity = identity;
     this.#run = run;
     this.#log = log;
+    this.#endOf = (thrown) => endOfThrown(thrown, classify);
   }
 
   start(events: AgentEvents): void {
@@ -82,11 +86,11 @@ class FunctionDriver implements AgentDriver {
     try {
       const run = this.#run;
       const value = run(new Call(attempt, signal, this.#memory, this.#log));
-      if (value instanceof Promise) return value.then(succeeded, endOfThrown);
-      if (isThenable(value)) return Promise.resolve(value).then(succeeded, endOfThrown);
+      if (value instanceof Promise) return value.then(succeeded, this.#endOf);
+      if (isThenable(value)) return Promise.resolve(value).then(succeeded, this.#endOf);
       return Promise.resolve(succeeded(value));
     } catch (thrown) {
-      return Promise.resolve(endOfThrown(thrown));
+      return Promise.resolve(this.#endOf(thrown));
     }
   }
 

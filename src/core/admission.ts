@@ -153,7 +153,7 @@ function decide(
   // A repeated request is answered whatever has become of the pool: its caller may not know that it was carried out.
   const twin = sameRequest(state, spec, facts);
   if (twin !== undefined) return { name: "known", taskId: twin };
-  if (pool.draining) throw new PoolError("not_running", `pool ${spec.pool} takes no more tasks`);
+  refuseDraining(pool);
   refuseUnknownType(pool, spec);
   if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
@@ -166,6 +166,11 @@ function decide(
   planned.specs.set(spec.id, spec);
   if (spec.idempotencyKey !== undefined) planned.keys.set(spec.idempotencyKey, spec);
   return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
+}
+
+/** @throws PoolError `not_running` while the pool takes no more */
+export function refuseDraining({ id, draining, mode }: Pool): void {
+  if (draining || mode === "draining") throw new PoolError("not_running", `pool ${id} takes no more tasks`);
 }
 
 export function refuseUnknownType({ options }: Pool, { type }: TaskSpec): void {

@@ -16,6 +16,7 @@ import {
 } from "./agent.ts";
 import { isLocal, needsEmptyAgent, needsQuiet } from "./company.ts";
 import type { Event, Resting } from "./event.ts";
+import type { Gate } from "./gate.ts";
 import { HeldLine } from "./held-line.ts";
 import { type Kill, withKiller } from "./kill.ts";
 import { mayBeChosen, type Pool } from "./pool.ts";
@@ -40,7 +41,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
   switch (event.type) {
     case "pool.created":
       state.pools.set(event.pool, newPool(event.pool, event));
-      state.queues.set(event.pool, new PoolQueue());
+      state.queues.set(event.pool, new PoolQueue(state.heldTypes));
       queueOf(state, event.pool).limitKeys(event.options.keyConcurrency);
       break;
     case "pool.changed":
@@ -60,6 +61,13 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       if (line?.size === 0) state.overflow.delete(event.pool);
       break;
     }
+    case "pool.mode":
+      poolOf(state, event.pool).mode = event.mode;
+      state.dirty.add(event.pool);
+      break;
+    case "gate.changed":
+      changeGate(state, event.gate);
+      break;
     case "pool.draining":
       poolOf(state, event.pool).draining = true;
       break;
@@ -283,6 +291,26 @@ export function queueOf(state: NamespaceState, id: PoolId): PoolQueue {
   return queue;
 }
 
+// --- gates ---
+
+const heldBy = (gate: Gate | undefined): readonly string[] => (gate === undefined || gate.available ? [] : gate.holds);
+
+/** Costs per class of the types concerned, however many tasks wait. */
+function changeGate(state: NamespaceState, gate: Gate): void {
+  const before = heldBy(state.gates.get(gate.name));
+  const after = heldBy(gate);
+  state.gates.set(gate.name, gate);
+  for (const type of after) state.heldTypes.set(type, (state.heldTypes.get(type) ?? 0) + 1);
+  for (const type of before) {
+    const left = (state.heldTypes.get(type) ?? 1) - 1;
+    if (left === 0) state.heldTypes.delete(type);
+    else state.heldTypes.set(type, left);
+  }
+  for (const [id, queue] of state.queues) {
+    for (const type of new Set([...before, ...after])) if (queue.review(type)) state.dirty.add(id);
+  }
+}
+
 // --- pools and agents ---
 
 function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs: number }): Pool {
@@ -296,6 +324,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     latency: new PoolLatency(),
     reviewAtMs: undefined,
     draining: false,
+    mode: "running",
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
     totals: { submitted: 0, completed: 0, failed: 0, cancelled: 0 },
     retryBudget: budgetOf(options),

@@ -21,7 +21,7 @@ export interface Planned {
 }
 
 /** What may be full. */
-type QueueLimit = "queue" | "blocked" | "delayed" | "classes";
+type QueueLimit = "queue" | "blocked" | "delayed" | "gated" | "classes";
 
 /** What can start at once is taken even when the queue is full, or others wait for room in it (`behind`). */
 export function refuseBeyondBounds(
@@ -49,12 +49,21 @@ export function refuseBeyondBounds(
     classes.add(wanted);
     return;
   }
+  if (queue.holds(spec.type)) {
+    const key = `${pool.id} gate`;
+    const ahead = planned.resting.get(key) ?? 0;
+    const depth = queue.gated + ahead;
+    if (depth >= limits.gatedLimit) throw full(pool, { limit: "gated", depth, bound: limits.gatedLimit, nowMs });
+    planned.resting.set(key, ahead + 1);
+    return;
+  }
   const ahead = planned.waiting.get(pool.id) ?? [];
   planned.waiting.set(pool.id, ahead);
-  const depth = pool.counts.agent + ahead.length;
+  const depth = pool.counts.agent - queue.gated + ahead.length;
   if (behind || depth >= limits.limit) {
-    const left = queue.hasFree() ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
-    const startsAtOnce = queue.hasFree() && left === leftWaiting(queue, ahead);
+    const hasFree = pool.mode === "running" && queue.hasFree();
+    const left = hasFree ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
+    const startsAtOnce = hasFree && left === leftWaiting(queue, ahead);
     if ((behind || left > limits.limit) && !startsAtOnce) {
       throw full(pool, { limit: "queue", depth, bound: limits.limit, nowMs });
     }
@@ -88,17 +97,22 @@ export function wouldNeverFit(
 ): void {
   const pool = specs[0] === undefined ? undefined : state.pools.get(specs[0].pool);
   if (pool === undefined || error.code !== "queue_full") return;
-  const { limit, blockedLimit, delayedLimit } = pool.options.queue;
-  const rooms = { queue: limit + slotsOf(state, pool), blocked: blockedLimit, delayed: delayedLimit };
-  const wanted = { queue: 0, blocked: 0, delayed: 0 };
+  const { limit, blockedLimit, delayedLimit, gatedLimit } = pool.options.queue;
+  const rooms = {
+    queue: limit + slotsOf(state, pool),
+    blocked: blockedLimit,
+    delayed: delayedLimit,
+    gated: gatedLimit,
+  };
+  const wanted = { queue: 0, blocked: 0, delayed: 0, gated: 0 };
   const batch = new Set(specs.map(({ id }) => id));
-  for (const { dependencies, runAtMs = 0, idempotencyKey } of specs) {
+  for (const { type, dependencies, runAtMs = 0, idempotencyKey } of specs) {
     if (idempotencyKey !== undefined && (state.keys.has(idempotencyKey) || known.keys.has(idempotencyKey))) continue;
     if (dependencies.some((id) => batch.has(id))) wanted.blocked += 1;
     else if (runAtMs > nowMs) wanted.delayed += 1;
-    else if (dependencies.length === 0) wanted.queue += 1;
+    else if (dependencies.length === 0) wanted[state.heldTypes.has(type) ? "gated" : "queue"] += 1;
   }
-  for (const name of ["queue", "blocked", "delayed"] as const) {
+  for (const name of ["queue", "blocked", "delayed", "gated"] as const) {
     if (wanted[name] <= rooms[name]) continue;
     const message = `the batch has ${wanted[name]} tasks for the ${name} limit, an empty pool has room for ${rooms[name]}`;
     throw new PoolError("too_large", message, {

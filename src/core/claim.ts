@@ -97,7 +97,7 @@ export function heartbeat(state: NamespaceState, command: Extract<Command, { typ
       endAttempt(state, task, { name: "released", error: NEVER_NAMED }, turn, { held: false });
     }
   }
-  const quiet = pool.draining || state.draining !== undefined;
+  const quiet = pool.draining || pool.mode === "draining" || state.draining !== undefined;
   return { type: "heartbeat", stop, quiet, leaseExpiresAtMs: turn.nowMs + ttlMs };
 }
 

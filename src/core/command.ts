@@ -2,8 +2,9 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "./agent.ts";
+import type { GateProbe } from "./gate.ts";
 import type { Outcome } from "./outcome.ts";
-import type { PoolOptions } from "./pool.ts";
+import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { TaskSpec } from "./task.ts";
@@ -18,6 +19,16 @@ export type Command =
   | { readonly type: "create_pool"; readonly options: PoolOptions }
   | { readonly type: "change_pool"; readonly options: PoolOptions }
   | { readonly type: "drain_pool"; readonly pool: PoolId }
+  | { readonly type: "set_mode"; readonly pool: PoolId; readonly mode: PoolMode }
+  /** An operator's word; a probe of null takes the known one away. */
+  | {
+      readonly type: "set_gate";
+      readonly name: string;
+      readonly available: boolean;
+      readonly holds?: readonly string[] | undefined;
+      readonly probe?: GateProbe | null | undefined;
+    }
+  | { readonly type: "gate_probed"; readonly name: string; readonly available: boolean; readonly reason: string }
   /** Cancels what is open and removes pool and agents. */
   | { readonly type: "delete_pool"; readonly pool: PoolId }
   | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }

@@ -1,7 +1,7 @@
 /** Tasks that failed for good: replayed, with or without changes, or let go. */
 import { PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
-import { refuseUnknownType } from "./admission.ts";
+import { refuseDraining, refuseUnknownType } from "./admission.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
 import { refuseQuarantined, release } from "./quarantine.ts";
 import type { SettledFacts } from "./record.ts";
@@ -17,7 +17,7 @@ export function replay(state: NamespaceState, command: Extract<Command, { type: 
   const facts = deadLetter(state, taskId, known);
   const pool = state.pools.get(facts.spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `its pool ${facts.spec.pool} is gone`);
-  if (pool.draining) throw new PoolError("not_running", `pool ${pool.id} takes no more tasks`);
+  refuseDraining(pool);
   if (edited !== undefined) {
     refuseUnknownType(pool, edited);
     if (fingerprintOf?.(edited) !== fingerprint) refuseQuarantined(pool, edited, fingerprintOf);

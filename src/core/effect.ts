@@ -23,6 +23,8 @@ export type Effect =
       | { readonly reply: Reply }
       | { readonly error: PoolError }
     ))
+  /** A gate has changed: say so, and probe it as it wants to be. */
+  | { readonly type: "watch_gate"; readonly name: string }
   | { readonly type: "start_agent"; readonly agentId: AgentId }
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }

@@ -183,3 +183,15 @@ test("quiet is not kept for a task that nobody here can run any more", () => {
   w.remove("ada");
   expect([w.status("t"), w.status("v")]).toEqual(["agent", "leased"]);
 });
+
+test("an engine that was stopped between two deaths has not died", () => {
+  const w = world();
+  w.submit({ id: "t" });
+  death(w);
+  w.ask({ type: "drain", matching: false });
+  w.ask({ type: "halt", cancel: false });
+  death(w);
+  expect([deaths(w, "t"), w.status("t")]).toEqual([1, "leased"]);
+  death(w);
+  expect(deaths(w, "t")).toBe(2);
+});

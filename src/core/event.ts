@@ -4,9 +4,10 @@ import type { Json } from "../base/json.ts";
 import type { Breaker, Permit, Transition } from "../policies/breaker/breaker.ts";
 import type { Outcomes } from "../policies/health.ts";
 import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
+import type { Gate } from "./gate.ts";
 import type { Held } from "./held-line.ts";
 import type { Kill } from "./kill.ts";
-import type { PoolOptions } from "./pool.ts";
+import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { Attempt, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
@@ -22,6 +23,9 @@ export type DurableEvent =
   | { readonly type: "pool.created"; readonly pool: PoolId; readonly options: PoolOptions; readonly atMs: number }
   | { readonly type: "pool.changed"; readonly pool: PoolId; readonly options: PoolOptions }
   | { readonly type: "pool.deleted"; readonly pool: PoolId }
+  /** An operator has paused, drained or resumed it. */
+  | { readonly type: "pool.mode"; readonly pool: PoolId; readonly mode: PoolMode }
+  | { readonly type: "gate.changed"; readonly gate: Gate }
   | { readonly type: "agent.added"; readonly agent: AgentIdentity }
   | { readonly type: "agent.removed"; readonly agentId: AgentId; readonly pool: PoolId }
   | {
@@ -200,6 +204,8 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "pool.created": true,
   "pool.changed": true,
   "pool.deleted": true,
+  "pool.mode": true,
+  "gate.changed": true,
   "agent.added": true,
   "agent.removed": true,
   "task.submitted": true,

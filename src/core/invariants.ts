@@ -33,6 +33,13 @@ export function checkInvariants(state: NamespaceState): void {
     assert(run === undefined || (run.taskId === id && !run.orphaned), `the lease of task ${id} is a run of its agent`);
     assert(run !== undefined || !state.agents.has(now.lease.agentId), `the agent of task ${id} knows the run`);
   }
+  for (const [id, queue] of state.queues) {
+    let gated = 0;
+    for (const { spec, lane } of state.tasks.values()) {
+      if (spec.pool === id && lane !== undefined && state.heldTypes.has(spec.type)) gated += 1;
+    }
+    assert(queue.gated === gated, `pool ${id} counts ${queue.gated} gated tasks, there are ${gated}`);
+  }
   for (const [id, pool] of state.pools) {
     const tally = counts.get(id);
     for (const [key, value] of Object.entries(pool.counts)) {

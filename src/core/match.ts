@@ -48,6 +48,7 @@ interface Pair {
 
 function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const pool = poolOf(state, id);
+  if (pool.mode !== "running") return;
   const queue = queueOf(state, id);
   reviewExclusions(state, pool, turn);
   reviewQuiet(state, pool, turn);
@@ -188,7 +189,7 @@ function reviewExclusions(state: NamespaceState, pool: Pool, turn: Turn): void {
   if (queue.checkedVersion === queue.rosterVersion) return;
   for (const lane of [...queue.lanesWithExclusions()]) {
     const head = lane.head();
-    if (head === undefined) continue;
+    if (head === undefined || queue.holds(lane.serviceClass.type)) continue;
     lane.couldOthers = othersCould(state, lane, head, turn.nowMs);
     if (!lane.couldOthers && !lane.again) backOffAll(lane, pool, turn);
   }

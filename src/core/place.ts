@@ -24,6 +24,7 @@ export function tasksAhead(queue: PoolQueue, task: Task, { ageing, limit }: { ag
 export function oldestAtMs(queue: PoolQueue): number | undefined {
   let oldestMs: number | undefined;
   for (const lane of queue.lanes()) {
+    if (queue.holds(lane.serviceClass.type)) continue;
     const atMs = lane.oldestAtMs();
     if (atMs !== undefined && (oldestMs === undefined || atMs < oldestMs)) oldestMs = atMs;
   }

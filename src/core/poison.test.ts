@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { asPoolId, asTaskId } from "../base/ids.ts";
 import { createWorld, MAIN, refusal, World, type WorldAgent, type WorldOptions } from "../testing/world.ts";
+import { QUARANTINE_LIMIT, quarantine as quarantined } from "./quarantine.ts";
+import { Turn } from "./turn.ts";
 
 const daemon = (name: string, concurrency = 1): WorldAgent => ({ name, kind: "daemon", concurrency });
 const remote = (name: string, concurrency = 1): WorldAgent => ({ name, kind: "remote", concurrency });
@@ -239,6 +241,39 @@ describe("a task that has survived a kill", () => {
     }
   });
 
+  /** d1 has died with `t`; `b` runs on d2, `c` on d3, both with free slots. */
+  function twoBusy(more: readonly string[] = []): World {
+    const world = createWorld({ agents: [daemon("d1", 2)], pool: { retry: { maxAttempts: 9 } } });
+    world.submit({ id: "t" });
+    world.submit({ id: "with", maxAttempts: 1 });
+    world.addAgent({ ...daemon("d2", 4), capabilities: ["*"] });
+    world.addAgent({ ...daemon("d3", 4), capabilities: ["*"] });
+    for (const id of ["b", "c", ...more]) world.submit({ id });
+    world.crash("d1");
+    return world;
+  }
+
+  test("keeps one agent free for itself, that which will be empty first, and no other", () => {
+    const world = twoBusy(["e"]);
+    const count = (name: string): number => world.agent(name).runs.size;
+    const [more, fewer] = count("d2") > count("d3") ? ["d2", "d3"] : ["d3", "d2"];
+    expect([count(more), count(fewer), world.status("t")]).toEqual([2, 1, "agent"]);
+    world.submit({ id: "new" });
+    expect(world.runner("new")).toBe(more);
+  });
+
+  test("has its agent once that is empty, however urgent others are", () => {
+    const world = twoBusy();
+    for (let n = 0; n < 3; n++) world.submit({ id: `fill${n}` });
+    world.submit({ id: "urgent", priority: 1, maxAttempts: 1 });
+    expect(world.status("t")).toBe("agent");
+    const kept = ["d2", "d3"].find((name) => world.agent(name).runs.size === 1) ?? "";
+    world.submit({ id: "urgent2", priority: 1 });
+    expect(world.status("urgent2")).toBe("agent");
+    world.complete(["b", "c"].find((id) => world.runner(id) === kept) ?? "");
+    expect([world.runner("t"), world.status("urgent2")]).toEqual([kept, "agent"]);
+  });
+
   test("does not hold up others of its kind", () => {
     const world = createWorld({ agents: [daemon("d1", 2), daemon("d2", 1)], pool: { retry: { maxAttempts: 9 } } });
     for (const id of ["t", "u", "v"]) world.submit({ id });
@@ -300,7 +335,16 @@ describe("a remote agent", () => {
     world.claim("r", { types: [] });
     world.advance(30_000);
     expect(world.task("t").attempts.at(-1)).toMatchObject({ outcome: "lost" });
-    expect(world.task("t").killers).toBeUndefined();
+    expect([world.status("t"), world.task("t").killers]).toEqual(["retry", undefined]);
+  });
+
+  test("that is given work after a long wait has been there all the time", () => {
+    const world = createWorld({ agents: [remote("r")] });
+    world.claim("r");
+    world.advance(25_000);
+    world.submit({ id: "t" });
+    world.advance(6_000);
+    expect([world.runner("t"), world.agent("r").lifecycle]).toEqual(["r", "ready"]);
   });
 
   test("that dies with several tasks is counted for none", () => {
@@ -377,6 +421,16 @@ describe("the quarantine", () => {
     expect(quarantine(world)).toEqual(["bad"]);
     world.ask({ type: "delete_pool", pool: MAIN });
     expect(world.eventsOf("payload.released").map(({ fingerprint }) => fingerprint)).toEqual(["bad"]);
+  });
+
+  test("holds a bounded number of payloads: beyond it the oldest is let go", () => {
+    const world = createWorld({});
+    const turn = new Turn(world.state, world.nowMs, world.random);
+    const spec = world.spec();
+    for (let n = 0; n < QUARANTINE_LIMIT; n++) quarantined(world.state, { spec }, `f${n}`, turn);
+    expect([quarantine(world).length, quarantine(world)[0]]).toEqual([10_000, "f0"]);
+    quarantined(world.state, { spec }, "one more", turn);
+    expect([quarantine(world).length, quarantine(world)[0]]).toEqual([10_000, "f1"]);
   });
 
   test("is asked for a fingerprint only while something is in it", () => {

@@ -45,6 +45,10 @@ export interface Group {
 }
 
 interface ClassEntry extends ServiceClass {
+  /** A closed gate holds its type: nobody is offered its tasks. */
+  held: boolean;
+  /** Tasks that wait in its lanes. */
+  size: number;
   readonly groups: Set<Group>;
   readonly lanes: Map<string, Lane>;
 }
@@ -96,6 +100,9 @@ export const CLASS_LIMIT = 10_000;
 
 export class PoolQueue {
   readonly #classes = new Map<string, ClassEntry>();
+  readonly #classesByType = new Map<string, Set<ClassEntry>>();
+  readonly #heldTypes: ReadonlyMap<string, unknown>;
+  #gated = 0;
   readonly #groups = new Map<string, Group>();
   #ranked = false;
   readonly #seats = new Map<AgentId, Seat>();
@@ -110,6 +117,38 @@ export class PoolQueue {
   /** `rosterVersion` at which the lanes with exclusions were looked at last. */
   checkedVersion = -1;
 
+  /** @param heldTypes - types that closed gates hold; whoever changes it says so by `review` */
+  constructor(heldTypes: ReadonlyMap<string, unknown> = new Map()) {
+    this.#heldTypes = heldTypes;
+  }
+
+  // --- gates ---
+
+  /** Tasks that wait because a closed gate holds their type. */
+  get gated(): number {
+    return this.#gated;
+  }
+
+  holds(type: string): boolean {
+    return this.#heldTypes.has(type);
+  }
+
+  /** A gate that holds the type may have opened or closed. True when tasks may be offered that were held. */
+  review(type: string): boolean {
+    const held = this.holds(type);
+    let released = false;
+    for (const entry of this.#classesByType.get(type) ?? []) {
+      if (entry.held === held) continue;
+      entry.held = held;
+      this.#gated += held ? entry.size : -entry.size;
+      released ||= !held && entry.size > 0;
+      for (const lane of entry.lanes.values()) this.#publish(lane);
+    }
+    // Lanes with exclusions are not looked at while they are held.
+    if (released) this.checkedVersion = -1;
+    return released;
+  }
+
   // --- tasks ---
 
   push(task: Task): void {
@@ -118,6 +157,7 @@ export class PoolQueue {
     lane.push(task);
     lane.fairKey.lanes.add(lane);
     this.#keys.joined(lane.fairKey, lane.priority);
+    this.#count(lane, 1);
     if (lane.excluded !== undefined) {
       this.#excluding.add(lane);
       this.checkedVersion = -1;
@@ -133,8 +173,15 @@ export class PoolQueue {
     lane.leave(task);
     this.#keys.left(lane.fairKey, lane.priority);
     if (lane.size === 0) lane.fairKey.lanes.delete(lane);
+    this.#count(lane, -1);
     if (lane.head() !== before) this.#publish(lane);
     this.#dropIfSpent(lane);
+  }
+
+  #count(lane: Lane, by: 1 | -1): void {
+    const entry = this.#classOf(lane.serviceClass);
+    entry.size += by;
+    if (entry.held) this.#gated += by;
   }
 
   /** The lane whose head is next, among those that somebody free may serve. */
@@ -332,7 +379,7 @@ export class PoolQueue {
   }
 
   /**
-   * Waiting tasks by class: those that whoever fits may take, and how many of them could start if there were slots for
+   * Waiting tasks by class, those held by a gate excepted: those that whoever fits may take, and how many of them could start if there were slots for
    * all; and those that some have failed, which wait for others than the free.
    */
   *waitingByClass(room: KeyRooms): Iterable<{
@@ -341,6 +388,7 @@ export class PoolQueue {
     readonly failed: number;
   }> {
     for (const entry of this.#classes.values()) {
+      if (entry.held) continue;
       const plain = { count: 0, startable: 0 };
       let failed = 0;
       for (const lane of entry.lanes.values()) {
@@ -378,7 +426,9 @@ export class PoolQueue {
     if (this.#classes.size + planned.size < CLASS_LIMIT) return true;
     if (this.#classes.has(wanted) || planned.has(wanted)) return true;
     for (const [key, entry] of this.#classes) {
-      if ([...entry.lanes.values()].every((lane) => lane.size === 0)) this.#classes.delete(key);
+      if (entry.size > 0) continue;
+      this.#classes.delete(key);
+      this.#unfile(entry);
     }
     let added = 0;
     for (const key of planned) if (!this.#classes.has(key)) added += 1;
@@ -409,19 +459,29 @@ export class PoolQueue {
   #classOf({ key, type, requires }: ServiceClass): ClassEntry {
     let entry = this.#classes.get(key);
     if (entry === undefined) {
-      entry = { key, type, requires, groups: new Set(), lanes: new Map() };
+      entry = { key, type, requires, held: this.holds(type), size: 0, groups: new Set(), lanes: new Map() };
       for (const group of this.#groups.values())
         if (againstKind(group.profile, entry) === undefined) entry.groups.add(group);
       this.#classes.set(key, entry);
+      const alike = this.#classesByType.get(type);
+      if (alike === undefined) this.#classesByType.set(type, new Set([entry]));
+      else alike.add(entry);
     }
     return entry;
+  }
+
+  #unfile(entry: ClassEntry): void {
+    const alike = this.#classesByType.get(entry.type);
+    alike?.delete(entry);
+    if (alike?.size === 0) this.#classesByType.delete(entry.type);
   }
 
   #publish(lane: Lane): void {
     lane.version += 1;
     const head = lane.head();
-    if (head === undefined || lane.aside || this.#keys.isFull(lane.fairKey)) return;
-    for (const group of this.#classOf(lane.serviceClass).groups) this.#offer(group, lane, head);
+    const { held, groups } = this.#classOf(lane.serviceClass);
+    if (head === undefined || lane.aside || held || this.#keys.isFull(lane.fairKey)) return;
+    for (const group of groups) this.#offer(group, lane, head);
   }
 
   #offer({ heads, turns, kinds }: Group, lane: Lane, head: Task): void {
@@ -568,6 +628,7 @@ export class PoolQueue {
     for (const entry of this.#classes.values()) {
       if (againstKind(profile, entry) !== undefined) continue;
       entry.groups.add(group);
+      if (entry.held) continue;
       for (const lane of entry.lanes.values()) {
         const head = lane.head();
         if (head !== undefined && !lane.aside && !this.#keys.isFull(lane.fairKey)) this.#offer(group, lane, head);

@@ -25,6 +25,8 @@ export interface QueueOptions {
   readonly overflow: "reject" | "wait";
   /** Milliseconds; 0 = not at all. */
   readonly maxWaitMs: number;
+  /** Tasks whose type a closed gate holds. */
+  readonly gatedLimit: number;
 }
 
 export interface RetryOptions {
@@ -161,6 +163,9 @@ export interface PoolOptions {
   readonly deadLetters: DeadLetterOptions;
 }
 
+/** An operator's word: `paused` takes tasks and starts none, `draining` takes none and starts none. */
+export type PoolMode = "running" | "paused" | "draining";
+
 /** What the core holds of a pool. Written by `apply` only. */
 export interface Pool {
   readonly id: PoolId;
@@ -175,7 +180,9 @@ export interface Pool {
   readonly latency: PoolLatency;
   /** When tasks that are held back are looked at again, whatever happens before. */
   reviewAtMs: number | undefined;
+  /** It is being deleted: takes no more, finishes what it has. */
   draining: boolean;
+  mode: PoolMode;
   /** Open tasks by what they wait for, and running. */
   counts: { agent: number; dependencies: number; delay: number; retry: number; leased: number };
   /** Since the engine started. */

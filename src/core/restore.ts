@@ -4,7 +4,8 @@ import type { AgentIdentity } from "./agent.ts";
 import { apply, enter, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
 import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
-import type { PoolOptions } from "./pool.ts";
+import type { Gate } from "./gate.ts";
+import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
 import { emptyState, type NamespaceState } from "./state.ts";
@@ -13,7 +14,12 @@ import type { Lease, Task } from "./task.ts";
 export interface Stored {
   readonly epoch: number;
   readonly lastNum: number;
-  readonly pools: readonly { readonly options: PoolOptions; readonly createdAtMs: number }[];
+  readonly pools: readonly {
+    readonly options: PoolOptions;
+    readonly createdAtMs: number;
+    readonly mode?: PoolMode | undefined;
+  }[];
+  readonly gates: readonly Gate[];
   readonly agents: readonly AgentIdentity[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
@@ -27,8 +33,10 @@ export interface Stored {
 
 export function restore(stored: Stored, nowMs: number): NamespaceState {
   const state = emptyState(stored.epoch);
-  for (const { options, createdAtMs } of stored.pools) {
+  for (const gate of stored.gates) apply(state, { type: "gate.changed", gate }, nowMs);
+  for (const { options, createdAtMs, mode } of stored.pools) {
     apply(state, { type: "pool.created", pool: options.id, options, atMs: createdAtMs }, nowMs);
+    if (mode !== undefined) apply(state, { type: "pool.mode", pool: options.id, mode }, nowMs);
   }
   for (const agent of stored.agents) apply(state, { type: "agent.added", agent }, nowMs);
   for (const facts of stored.open) restoreTask(state, facts, nowMs);

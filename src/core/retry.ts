@@ -13,6 +13,8 @@ export interface RetryFacts {
   readonly options: RetryOptions;
   /** The attempt had begun, so it may have had effects. */
   readonly started: boolean;
+  /** A closed gate holds tasks of its type. */
+  readonly gated: boolean;
   /** Somebody who has not failed the task could serve it. */
   readonly anotherCould: () => boolean;
   /** The retry budget is spent: until when at least. */
@@ -66,6 +68,8 @@ function isFinal(task: Task, outcome: Outcome, started: boolean): boolean {
 /** Elsewhere at once, or after a delay: always when the same agent would have to try again. */
 function rest(task: Task, outcome: Outcome, charge: Charge, facts: RetryFacts): Resting {
   if (!charge.charged && outcome.name !== "failed") return AT_ONCE;
+  // The gate says when it goes on.
+  if (facts.gated && blameOf(outcome) === "dependency") return AT_ONCE;
   const elsewhere = charge.exclude && facts.options.failover === "immediate" && facts.anotherCould();
   if (elsewhere) {
     if (outcome.name !== "failed" && outcome.name !== "timed_out") return AT_ONCE;

@@ -5,6 +5,7 @@ import { poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import { boundDeadLetters } from "./dead-letter-limit.ts";
 import type { Resting } from "./event.ts";
+import { closeBlamed } from "./gating.ts";
 import { budgetSpentUntilMs } from "./held.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
@@ -83,6 +84,7 @@ export function endAttempt(
   const { lease } = task.state;
   const pool = poolOf(state, task.spec.pool);
   const { retry } = pool.options;
+  closeBlamed(state, outcome, turn);
   const deaths = deathsOf(state, task, lease, outcome);
   const kill = killOf(state, task, lease, outcome);
   if (kill !== undefined) markCompany(state, lease, turn);
@@ -91,6 +93,7 @@ export function endAttempt(
     afterAttempt(task, outcome, {
       nowMs: turn.nowMs,
       random: turn.random,
+      gated: state.heldTypes.has(task.spec.type),
       options: retry,
       started: lease.startedAtMs !== undefined,
       anotherCould: () =>

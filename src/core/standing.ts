@@ -57,13 +57,19 @@ export interface Wanted {
   readonly taskId: TaskId;
   readonly kind: Pick<ServiceClass, "type" | "requires">;
   readonly excluded: ReadonlySet<AgentId> | undefined;
+  /** A closed gate holds tasks of its type. */
+  readonly gated: boolean;
 }
+
+const BEFORE_GATE: readonly (Against | undefined)[] = ["lifecycle", "breaker", "health"];
 
 /** All of it: the first reason, what lasts before what passes by itself; undefined when it may be given the task. */
 export function firstAgainst(agent: Agent, profile: Profile, wanted: Wanted, nowMs: number): Against | undefined {
   const alone = againstAgent(wanted.pool, agent, nowMs);
   return (
     againstKind(profile, wanted.kind) ??
+    (BEFORE_GATE.includes(alone) ? alone : undefined) ??
+    (wanted.gated ? "gate" : undefined) ??
     (alone === "slot" ? undefined : alone) ??
     againstPair(agent, wanted.taskId, wanted.excluded) ??
     alone

@@ -3,6 +3,7 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import type { Chooser } from "./chooser.ts";
 import { Due } from "./due.ts";
+import type { Gate } from "./gate.ts";
 import type { HeldLine } from "./held-line.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
@@ -21,6 +22,9 @@ export interface NamespaceState {
   readonly queues: Map<PoolId, PoolQueue>;
   /** Limits per minute, by the key that agents share or by the agent. */
   readonly rates: Map<string, Rate>;
+  readonly gates: Map<string, Gate>;
+  /** Types that closed gates hold, and how many of them do. */
+  readonly heldTypes: Map<string, number>;
   /** Tasks that wait for a dependency, by the dependency. */
   readonly dependents: Map<TaskId, TaskId[]>;
   /** Submissions that wait for room; pools without any are not there. */
@@ -52,6 +56,8 @@ export function emptyState(epoch: number): NamespaceState {
     keys: new Map(),
     queues: new Map(),
     rates: new Map(),
+    gates: new Map(),
+    heldTypes: new Map(),
     dependents: new Map(),
     overflow: new Map(),
     due: new Due(),

@@ -5,6 +5,7 @@ import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
 import { discard, replay } from "./dead-letters.ts";
 import type { DueEntry } from "./due.ts";
+import { gateProbed, setGate } from "./gating.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
 import { matchReady } from "./match.ts";
@@ -69,6 +70,12 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return changePool(state, command.options, turn);
     case "drain_pool":
       return drainPool(state, command.pool, turn);
+    case "set_mode":
+      return setMode(state, command, turn);
+    case "set_gate":
+      return setGate(state, command, turn);
+    case "gate_probed":
+      return gateProbed(state, command, turn);
     case "delete_pool":
       return deletePool(state, command.pool, turn);
     case "add_agent":
@@ -305,6 +312,15 @@ function drainPool(state: NamespaceState, id: PoolOptions["id"], turn: Turn): Re
   if (!state.pools.has(id)) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
   refuseHeld(state, id, new PoolError("not_running", `pool ${id} takes no more tasks`), turn);
   turn.record({ type: "pool.draining", pool: id });
+  return DONE;
+}
+
+/** Paused it takes tasks and starts none, draining it takes none; what runs goes on. Saying it twice is once. */
+function setMode(state: NamespaceState, command: Extract<Command, { type: "set_mode" }>, turn: Turn): Reply {
+  const { pool: id, mode } = command;
+  const pool = state.pools.get(id);
+  if (pool === undefined) throw new PoolError("not_found", `no pool ${id}`, { details: { pool: id } });
+  if (pool.mode !== mode) turn.record({ type: "pool.mode", pool: id, mode });
   return DONE;
 }
 

@@ -1,5 +1,6 @@
 /** The agents of this host: their drivers, the runs on them, and the checks that keep them honest. */
 import type { AgentDriver, AttemptTask, RunEnd } from "../agents/agent.ts";
+import type { Classify } from "../agents/agent-error.ts";
 import { commandDriver } from "../agents/command.ts";
 import { daemonDriver } from "../agents/daemon.ts";
 import { type AgentFunction, functionDriver } from "../agents/function.ts";
@@ -27,6 +28,8 @@ export interface CrewOptions {
   readonly entropy: Entropy;
   readonly dataDir: string;
   readonly functions: ReadonlyMap<string, AgentFunction>;
+  /** What pools say of errors, by pool. */
+  readonly classifiers: ReadonlyMap<string, Classify>;
   /** Asked before the built-in kinds. */
   readonly drivers?: ((identity: Agent["identity"]) => AgentDriver | undefined) | undefined;
   readonly tell: (command: Command) => void;
@@ -90,15 +93,16 @@ export class Crew {
   }
 
   async #driverFor(identity: Agent["identity"]): Promise<AgentDriver | undefined> {
-    const { state, functions, drivers, dataDir, clock, entropy, log } = this.#options;
+    const { state, functions, classifiers, drivers, dataDir, clock, entropy, log } = this.#options;
     const own = drivers?.(identity);
     if (own !== undefined) return own;
     if (identity.kind === "function") {
       const run = functions.get(functionKey(identity.pool, identity.name));
       const agent = identity.name;
+      const classify: Classify = (error) => classifiers.get(identity.pool)?.(error);
       const say = (message: string): void => log({ level: "info", event: "agent.log", agent, message });
       // Kept from an earlier start: its function comes with the next `createPool`.
-      return run === undefined ? undefined : functionDriver(identity, run, { log: say });
+      return run === undefined ? undefined : functionDriver(identity, run, { log: say, classify });
     }
     const pool = state.pools.get(identity.pool);
     const template = pool === undefined ? undefined : templateOf(pool, identity);

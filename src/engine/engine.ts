@@ -1,11 +1,12 @@
 /** A running engine over one namespace: its parts, its beginning and its end. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import { createSystemRandom, type Entropy, systemEntropy } from "../base/random.ts";
-import type { PoolOptions } from "../core/pool.ts";
+import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import { restore } from "../core/restore.ts";
 import type { NamespaceState } from "../core/state.ts";
 import type { SettledRow } from "../stores/store.ts";
@@ -13,6 +14,8 @@ import { Crew } from "./crew.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { EventHub, type ListenOptions } from "./event-hub.ts";
 import { existingPool, type Frame } from "./frame.ts";
+import { GateDesk, type GateFunction } from "./gate-desk.ts";
+import type { GateInput } from "./gate-options.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
 import { HeldCalls } from "./held-calls.ts";
@@ -29,18 +32,28 @@ import { TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
-import type { PoolHealthView, PoolView } from "./view.ts";
+import type { GateView, PoolHealthView, PoolView } from "./view.ts";
 import { Waiters } from "./waiters.ts";
 import { WorkerDesk } from "./worker-desk.ts";
 
 /** What the library door needs besides. */
 export interface LocalEngine extends Engine {
   /** As `createPool`; a pool that only the store remembers is taken up again. */
-  openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>): Promise<PoolView>;
+  openPool(
+    options: PoolOptionsInput,
+    functions: ReadonlyMap<string, AgentFunction>,
+    classify?: Classify,
+  ): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
   settlement(id: TaskId): Promise<SettledRow>;
+  /** A gate that a function of this process watches. */
+  watchGate(
+    name: string,
+    watch: { ask: GateFunction; intervalMs: number; timeoutMs: number },
+    gate: Partial<GateInput>,
+  ): Promise<GateView>;
   /** The time of turns. */
   nowMs(): number;
   readonly clock: Clock;
@@ -94,6 +107,7 @@ class RunningEngine implements LocalEngine {
   readonly #workers: WorkerDesk;
   readonly #metrics: MetricsDesk;
   readonly #events: EventHub;
+  readonly #gates: GateDesk;
   readonly #performer: Performer;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
@@ -104,6 +118,7 @@ class RunningEngine implements LocalEngine {
     const turnClock = new TurnClock(clock);
     const payloads = new Payloads();
     const functions = new Map(options.functions);
+    const classifiers = new Map<string, Classify>();
     const waiters = new Waiters(clock);
     this.#events = new EventHub(store, lastSeq);
     const metrics = new Metrics(state, turnClock.now());
@@ -130,6 +145,7 @@ class RunningEngine implements LocalEngine {
       entropy,
       dataDir: options.dataDir,
       functions,
+      classifiers,
       drivers: options.drivers,
       tell: (command) => loop.tell(command),
       keepResult: (fence, result) => payloads.keepResult(fence, result),
@@ -153,12 +169,13 @@ class RunningEngine implements LocalEngine {
       waiters,
       heldCalls,
     };
-    this.#frame = { ...shared, functions, refusals: new Map(), log };
+    this.#frame = { ...shared, functions, classifiers, refusals: new Map(), log };
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
-    this.#performer = new Performer(this.#frame, this.#workers);
+    this.#gates = new GateDesk(this.#frame);
+    this.#performer = new Performer(this.#frame, this.#workers, this.#gates);
     this.#onFatal = options.onFatal ?? (() => {});
   }
 
@@ -167,6 +184,7 @@ class RunningEngine implements LocalEngine {
     const { loop, state, log } = this.#frame;
     await loop.ask({ type: "recover" });
     for (const options of pools) await this.#pools.follow(options);
+    this.#gates.begin();
     log({ level: "info", event: "engine.started", epoch: state.epoch, pools: state.pools.size });
   }
 
@@ -183,9 +201,18 @@ class RunningEngine implements LocalEngine {
   }
 
   createPool = (options: PoolOptionsInput) => this.#pools.create(options);
-  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>) =>
-    this.#pools.open(options, functions);
+  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, classify?: Classify) =>
+    this.#pools.open(options, functions, classify);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
+  setMode = (id: string, mode: PoolMode) => this.#pools.setMode(id, mode);
+  gates = () => this.#gates.list();
+  gate = (name: string) => this.#gates.get(name);
+  putGate = (name: string, gate: GateInput) => this.#gates.put(name, gate);
+  watchGate = (
+    name: string,
+    watch: { ask: GateFunction; intervalMs: number; timeoutMs: number },
+    gate: Partial<GateInput>,
+  ) => this.#gates.putFunction(name, watch, gate);
   pools = () => this.#pools.list();
   pool = (id: string) => this.#pools.get(id);
   quarantine = (pool: string) => this.#pools.quarantine(pool);
@@ -265,6 +292,7 @@ class RunningEngine implements LocalEngine {
     } catch (error) {
       log({ level: "warn", event: "engine.not_drained", error: String(error) });
     }
+    this.#gates.close();
     await crew.close();
     await this.#end(new PoolError("shutting_down", "the engine is closed", { retryable: true }));
     log({ level: "info", event: "engine.closed" });
@@ -301,6 +329,7 @@ class RunningEngine implements LocalEngine {
   }
 
   #fail(error: unknown): void {
+    this.#gates.close();
     const { log, crew } = this.#frame;
     log({ level: "error", event: "engine.failed", error: String(error) });
     this.#ended = true;

@@ -2,7 +2,7 @@
 import type { Agent } from "../core/agent.ts";
 import type { Profile } from "../core/service-class.ts";
 import { type Against, stillRuns } from "../core/standing.ts";
-import type { Task, WaitingReason } from "../core/task.ts";
+import type { Task } from "../core/task.ts";
 import { iso } from "./present.ts";
 import type { AttemptView, ExplainedAgent, ExplainView, TaskView } from "./view.ts";
 
@@ -90,10 +90,12 @@ export function summaryOf(view: TaskView, { ahead, against }: Seen): string {
 
 type Waiting = NonNullable<TaskView["waiting"]>;
 
-const WAITS: Readonly<Record<WaitingReason, (waiting: Waiting) => string>> = {
+const WAITS: Readonly<Record<Waiting["reason"], (waiting: Waiting) => string>> = {
   dependencies: ({ on = [] }) => `for ${on.length === 1 ? "its dependency" : "its dependencies"} ${listed(on)}`,
   delay: ({ until }) => `for its time, ${until}`,
   retry: ({ until, detail }) => `to be tried again${until === undefined ? "" : ` at ${until}`}${also(detail)}`,
+  gate: ({ on = [] }) => `for ${on.length === 1 ? "the gate" : "the gates"} ${listed(on)} to open`,
+  paused: ({ detail }) => `for its pool to be resumed${also(detail)}`,
   agent: ({ detail }) => `for an agent${also(detail)}`,
 };
 
@@ -141,12 +143,14 @@ export function changesFor(
   return changes;
 }
 
-const CHANGES: Readonly<Record<WaitingReason, (waiting: Waiting, view: TaskView) => string[]>> = {
+const CHANGES: Readonly<Record<Waiting["reason"], (waiting: Waiting, view: TaskView) => string[]>> = {
   dependencies: ({ on = [] }, { onDependencyFailure }) => [
     `${listed(on)} ${on.length === 1 ? "has" : "have"} to ${onDependencyFailure === "run" ? "end" : "be completed"}`,
   ],
   delay: ({ until }) => [`its time has to come: ${until}`],
   retry: ({ until, detail }) => [until === undefined ? `this has to end: ${detail}` : `its backoff ends at ${until}`],
+  gate: ({ on = [] }) => [`${listed(on)} ${on.length === 1 ? "has" : "have"} to open`],
+  paused: (_waiting, { pool }) => [`pool ${pool} has to be resumed`],
   agent: () => [],
 };
 

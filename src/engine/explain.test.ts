@@ -316,3 +316,29 @@ test("of many agents all are counted and the first thousand shown", () => {
   expect(view.agentCount).toBe(SHOWN_AGENTS + 1);
   expect(view.against).toEqual({ capability: SHOWN_AGENTS + 1 });
 });
+
+test("S0-27 a task that a gate holds says which, and of every agent that it could go to", () => {
+  const world = createWorld({ agents: ["ada", { name: "bob", capabilities: ["cooking"] }] });
+  world.ask({ type: "set_gate", name: "docs", available: false, holds: ["discovery"] });
+  world.submit({ id: "t", type: "discovery" });
+  const story = explained(world, "t");
+  expect(story.waiting).toMatchObject({ reason: "gate", on: ["docs"] });
+  expect(reasons(story)).toEqual({ ada: "gate", bob: "capability" });
+  expect(story.summary).toContain("for the gate docs to open");
+  expect(story.change).toContain("docs has to open");
+  world.submit({ id: "busy" });
+  world.crash("bob");
+  expect(reasons(explained(world, "t"))).toEqual({ ada: "gate", bob: "capability" });
+  world.crash("ada");
+  expect(reasons(explained(world, "t"))).toEqual({ ada: "lifecycle", bob: "capability" });
+});
+
+test("a task of a paused pool says what has to be resumed", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.ask({ type: "set_mode", pool: MAIN, mode: "paused" });
+  world.submit({ id: "t" });
+  const story = explained(world, "t");
+  expect(story.waiting?.reason).toBe("paused");
+  expect(story.summary).toContain("for its pool to be resumed");
+  expect(story.change).toContain("pool main has to be resumed");
+});

@@ -74,9 +74,10 @@ function reasonAgainst(queue: PoolQueue, agent: Agent, wanted: Wanted, nowMs: nu
 function wantedOf(state: NamespaceState, pool: Pool, task: Task, nowMs: number): Wanted {
   const { spec, failedAgentIds, lane } = task;
   const kind = { type: spec.type, requires: spec.requires };
-  if (lane instanceof Lane) return { pool, taskId: spec.id, kind, excluded: lane.excludedNow };
+  const gated = state.heldTypes.has(spec.type);
+  if (lane instanceof Lane) return { pool, taskId: spec.id, kind, gated, excluded: lane.excludedNow };
   const others = anotherCouldServe(state, task, { agentIds: failedAgentIds, patienceMs: 0 }, nowMs);
-  return { pool, taskId: spec.id, kind, excluded: others ? new Set(failedAgentIds) : undefined };
+  return { pool, taskId: spec.id, kind, gated, excluded: others ? new Set(failedAgentIds) : undefined };
 }
 
 function placeOf(state: NamespaceState, task: Task): ExplainView["ahead"] {

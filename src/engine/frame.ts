@@ -1,4 +1,5 @@
 /** What the parts of a running engine share. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import type { Clock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
@@ -37,6 +38,8 @@ export interface Frame {
   readonly heldCalls: HeldCalls;
   /** What function agents run, by `functionKey`. */
   readonly functions: Map<string, AgentFunction>;
+  /** What pools say of errors, by pool. */
+  readonly classifiers: Map<string, Classify>;
   /** How often a full queue has refused somebody, since the start. */
   readonly refusals: Map<PoolId, number>;
   readonly log: (event: LogEvent) => void;

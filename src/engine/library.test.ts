@@ -383,3 +383,15 @@ test("S3-L01 with its retry budget spent a pool holds retries back and says so, 
   expect(await task.result()).toBe("fails");
   await pool.close();
 });
+
+test("a pool may say whose fault an error is", async () => {
+  const run: AgentFunction = () => {
+    throw new TypeError("not a number");
+  };
+  const classify = (error: unknown) => (error instanceof TypeError ? ("task" as const) : undefined);
+  await using pool = await createPool({ agents: trio(run), classify });
+  const task = await pool.submit("x");
+  const settled = await task.settled();
+  expect(settled).toMatchObject({ status: "failed", error: { blame: "task", message: "not a number" } });
+  expect(settled.attempts).toHaveLength(1);
+});

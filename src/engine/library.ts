@@ -1,4 +1,5 @@
 /** The library's door: pools of functions, children and remote agents in the caller's own process. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import { ERROR_CODES, type ErrorCode, isPoolError, PoolError } from "../base/errors.ts";
@@ -8,9 +9,20 @@ import type { SettledFacts } from "../core/record.ts";
 import { openStore } from "../stores/open.ts";
 import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
+import type { GateFunction } from "./gate-desk.ts";
+import { GATE_PROBE_DEFAULTS } from "./gate-options.ts";
 import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
-import type { AgentView, AnalyticsView, ExplainView, Page, PoolMetricsView, PoolView, TaskView } from "./view.ts";
+import type {
+  AgentView,
+  AnalyticsView,
+  ExplainView,
+  GateView,
+  Page,
+  PoolMetricsView,
+  PoolView,
+  TaskView,
+} from "./view.ts";
 
 type AgentEntry = NonNullable<PoolOptionsInput["agents"]>[number];
 
@@ -41,6 +53,11 @@ export function functionAgent(name: string, run: AgentFunction, options: Functio
 /** Options of a pool in the library: those of the contract, and functions among the agents. */
 export interface LibraryPoolOptions extends Omit<PoolOptionsInput, "agents"> {
   readonly agents?: readonly (AgentEntry | FunctionAgent)[];
+  /**
+   * Says whose fault an error is that a function of this pool has thrown: a blame, or `{ blame, retryable,
+   * retryAfterMs, code, … }`; undefined for what it does not know. An `AgentError` speaks for itself.
+   */
+  readonly classify?: Classify | undefined;
 }
 
 export interface TroupeOptions {
@@ -60,6 +77,27 @@ export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "de
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A gate in the library: its probe may be a function of this process. */
+export interface GateOptions {
+  /** Types that wait while it is closed; as they were when absent. */
+  readonly holds?: readonly string[] | undefined;
+  /** Stands until the probe says otherwise. Absent: as it was, open at first; a function is asked at once. */
+  readonly available?: boolean | undefined;
+  /** A URL that the engine polls, or a function that says whether the dependency is there. */
+  readonly probe?: string | GateFunction | undefined;
+  /** Between two questions; 10 s. Milliseconds. */
+  readonly intervalMs?: number | undefined;
+  /** Without an answer for so long the gate closes; 2 s. Milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What holds types of task back while something they need is away. */
+export interface Gates {
+  /** Makes or changes one. */
+  gate(name: string, options?: GateOptions): Promise<GateView>;
+  gates(): GateView[];
+}
+
 /** A task that was admitted. */
 export interface SubmittedTask {
   readonly id: string;
@@ -70,7 +108,7 @@ export interface SubmittedTask {
   cancel(reason?: string): Promise<TaskView>;
 }
 
-export interface Pool extends AsyncDisposable {
+export interface Pool extends AsyncDisposable, Gates {
   readonly id: string;
   /**
    * Hands in one task and waits for its result.
@@ -96,11 +134,14 @@ export interface Pool extends AsyncDisposable {
   metrics(): Promise<PoolMetricsView>;
   /** The last 24 h. */
   analytics(): Promise<AnalyticsView>;
+  /** Takes tasks and starts none until `resume`; what runs goes on. */
+  pause(): Promise<PoolView>;
+  resume(): Promise<PoolView>;
   /** Takes no more, finishes within `drainMs` (5 s), stops. Safe to call twice. */
   close(options?: { drainMs?: number | undefined }): Promise<void>;
 }
 
-export interface Troupe extends AsyncDisposable {
+export interface Troupe extends AsyncDisposable, Gates {
   create(options?: LibraryPoolOptions): Promise<Pool>;
   /** Undefined for an unknown id. */
   get(id: string): Pool | undefined;
@@ -141,7 +182,10 @@ async function open({ store = "memory:", dataDir = "./.troupe", ...rest }: Troup
   return startEngine({ store: await openStore(store, { dataDir }), dataDir, ...rest });
 }
 
-async function openPool(engine: LocalEngine, { agents = [], ...options }: LibraryPoolOptions): Promise<string> {
+async function openPool(
+  engine: LocalEngine,
+  { agents = [], classify, ...options }: LibraryPoolOptions,
+): Promise<string> {
   const functions = new Map<string, AgentFunction>();
   const entries = agents.map((agent) => {
     if (!("run" in agent)) return agent;
@@ -149,8 +193,19 @@ async function openPool(engine: LocalEngine, { agents = [], ...options }: Librar
     functions.set(agent.name, run);
     return entry;
   });
-  const { id } = await engine.openPool({ ...options, ...(agents.length === 0 ? {} : { agents: entries }) }, functions);
+  const given = { ...options, ...(agents.length === 0 ? {} : { agents: entries }) };
+  const { id } = await engine.openPool(given, functions, classify);
   return id;
+}
+
+function gateOf(engine: LocalEngine, name: string, options: GateOptions = {}): Promise<GateView> {
+  const { holds, available, probe, intervalMs, timeoutMs } = { ...GATE_PROBE_DEFAULTS, ...without(options) };
+  const gate = { holds: holds && [...holds] };
+  if (typeof probe === "function")
+    return engine.watchGate(name, { ask: probe, intervalMs, timeoutMs }, { ...gate, ...without({ available }) });
+  const known = engine.gates().find((other) => other.name === name);
+  const polled = probe === undefined ? {} : { probe: { url: probe, intervalMs, timeoutMs } };
+  return engine.putGate(name, { ...gate, ...polled, available: available ?? known?.available ?? true });
 }
 
 class LocalTroupe implements Troupe {
@@ -191,6 +246,14 @@ class LocalTroupe implements Troupe {
 
   health(): EngineHealth {
     return this.#engine.health();
+  }
+
+  gate(name: string, options?: GateOptions): Promise<GateView> {
+    return gateOf(this.#engine, name, options);
+  }
+
+  gates(): GateView[] {
+    return this.#engine.gates();
   }
 
   async close(options: { drainMs?: number | undefined } = {}): Promise<void> {
@@ -344,6 +407,22 @@ class LocalPool implements Pool {
 
   analytics(): Promise<AnalyticsView> {
     return this.#engine.analytics(this.id);
+  }
+
+  pause(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "paused");
+  }
+
+  resume(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "running");
+  }
+
+  gate(name: string, options?: GateOptions): Promise<GateView> {
+    return gateOf(this.#engine, name, options);
+  }
+
+  gates(): GateView[] {
+    return this.#engine.gates();
   }
 
   close(options: { drainMs?: number | undefined } = {}): Promise<void> {

@@ -11,12 +11,14 @@ import type { Random } from "../base/random.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { Effect } from "../core/effect.ts";
 import type { DurableEvent, Notice } from "../core/event.ts";
+import type { Gate } from "../core/gate.ts";
+import type { Pool } from "../core/pool.ts";
 import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import { Turn } from "../core/turn.ts";
-import type { Admitted, Commit, SettledRow, Store } from "../stores/store.ts";
+import type { Admitted, Commit, PoolRecord, SettledRow, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 import { Stubs } from "./stubs.ts";
 import { payloadFingerprint } from "./submission.ts";
@@ -198,6 +200,7 @@ export class Loop {
     const agents: Commit["agents"][number][] = [];
     const dropped: Commit["dropped"][number][] = [];
     const quarantined: Commit["quarantine"][number][] = [];
+    const gates: Gate[] = [];
     for (const event of turn.durable) {
       switch (event.type) {
         case "task.submitted":
@@ -214,11 +217,15 @@ export class Loop {
           dropped.push({ num: event.num, id: event.id });
           break;
         case "pool.created":
-        case "pool.changed": {
-          const createdAtMs = state.pools.get(event.pool)?.createdAtMs ?? turn.nowMs;
-          pools.push({ id: event.pool, record: { options: event.options, createdAtMs } });
+        case "pool.changed":
+        case "pool.mode": {
+          const pool = state.pools.get(event.pool);
+          if (pool !== undefined) pools.push({ id: event.pool, record: poolRecord(pool) });
           break;
         }
+        case "gate.changed":
+          gates.push(event.gate);
+          break;
         case "pool.deleted":
           pools.push({ id: event.pool, record: null });
           break;
@@ -249,7 +256,7 @@ export class Loop {
       }
     }
     const firstSeq = this.#lastSeq + 1;
-    const facts = { admitted, open, settled, reopened, dropped, pools, agents, quarantine: quarantined };
+    const facts = { admitted, open, settled, reopened, dropped, pools, agents, gates, quarantine: quarantined };
     return { firstSeq, atMs: turn.nowMs, events: turn.durable, ...facts };
   }
 
@@ -301,4 +308,8 @@ export class Loop {
     this.#die(reason);
     this.#options.fatal(error);
   }
+}
+
+function poolRecord({ options, createdAtMs, mode }: Pool): PoolRecord {
+  return mode === "running" ? { options, createdAtMs } : { options, createdAtMs, mode };
 }

@@ -43,7 +43,7 @@ export class MetricsDesk {
       queued: counts.queued,
       blocked: counts.blocked,
       delayed: counts.delayed,
-      gated: 0,
+      gated: counts.gated,
       running: counts.running,
       oldestWaitMs: Math.max(0, nowMs - oldestMs),
       meanAssignmentLatencyMs: assignment.mean(),

@@ -254,6 +254,7 @@ export const poolSchema = z.strictObject({
       maxWaitMs: z.int().min(0).max(LONGEST_HOLD_MS).optional(),
       blockedLimit: count(0, 10_000_000).optional(),
       delayedLimit: count(0, 10_000_000).optional(),
+      gatedLimit: count(0, 10_000_000).optional(),
     })
     .optional(),
   ageing: z.union([z.literal(false), z.strictObject({ stepMs: duration(1).optional() })]).optional(),
@@ -317,6 +318,7 @@ const QUEUE_DEFAULTS: QueueOptions = {
   limit: 10_000,
   blockedLimit: 10_000,
   delayedLimit: 10_000,
+  gatedLimit: 10_000,
   overflow: "reject",
   maxWaitMs: 5_000,
 };

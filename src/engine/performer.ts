@@ -6,16 +6,19 @@ import { currentLease } from "../core/lease.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Turn } from "../core/turn.ts";
 import { type Frame, giveBack } from "./frame.ts";
+import type { GateDesk } from "./gate-desk.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
 
 export class Performer {
   readonly #frame: Frame;
   readonly #workers: WorkerDesk;
+  readonly #gates: GateDesk;
 
-  constructor(frame: Frame, workers: WorkerDesk) {
+  constructor(frame: Frame, workers: WorkerDesk, gates: GateDesk) {
     this.#frame = frame;
     this.#workers = workers;
+    this.#gates = gates;
   }
 
   /** `turn` takes the volatile events that come of it. */
@@ -33,6 +36,9 @@ export class Performer {
         break;
       case "answer_held":
         this.#frame.heldCalls.answer(effect.holdId, effect);
+        break;
+      case "watch_gate":
+        this.#gates.changed(effect.name);
         break;
       case "start_agent":
         void crew.start(effect.agentId);

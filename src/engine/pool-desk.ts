@@ -1,11 +1,12 @@
 /** Pools are made, brought up to date, shown and deleted. */
+import type { Classify } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { checkAgents } from "../agents/preflight.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Command, Reply } from "../core/command.ts";
-import type { PoolOptions } from "../core/pool.ts";
+import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
@@ -50,12 +51,17 @@ export class PoolDesk {
     return this.open(input, new Map());
   }
 
-  async open(input: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>): Promise<PoolView> {
+  async open(
+    input: PoolOptionsInput,
+    functions: ReadonlyMap<string, AgentFunction>,
+    classify?: Classify,
+  ): Promise<PoolView> {
     const { limits } = this.#frame;
     const options = resolvePool(input, () => `pool-${this.#frame.entropy.hex(8)}`, limits);
     this.#refuseFunctionless(options, functions);
     for (const [name, run] of functions) this.#frame.functions.set(functionKey(options.id, name), run);
     if (functions.size > 0 && this.#frame.state.pools.has(options.id) && !this.#taken.has(options.id)) {
+      if (classify !== undefined) this.#frame.classifiers.set(options.id, classify);
       await this.#bringUpToDate(options);
       return this.get(options.id);
     }
@@ -65,6 +71,7 @@ export class PoolDesk {
       });
     }
     await checkAgents(options.agents, 0);
+    if (classify !== undefined) this.#frame.classifiers.set(options.id, classify);
     const watch = await this.#make(options);
     const report = await watch?.decided;
     this.#starts.delete(options.id);
@@ -132,6 +139,7 @@ export class PoolDesk {
     const completed = (this.#frame.state.pools.get(pool)?.totals.completed ?? before) - before;
     const reply = await this.#frame.loop.ask({ type: "delete_pool", pool });
     this.#taken.delete(pool);
+    this.#frame.classifiers.delete(pool);
     return { cancelled: reply.type === "cancelled" ? reply.count : 0, completed };
   }
 
@@ -142,6 +150,11 @@ export class PoolDesk {
 
   async releasePayload(id: string, fingerprint: string): Promise<void> {
     await this.#frame.loop.ask({ type: "release_payload", pool: asPoolId(id), fingerprint });
+  }
+
+  async setMode(id: string, mode: PoolMode): Promise<PoolView> {
+    await this.#frame.loop.ask({ type: "set_mode", pool: asPoolId(id), mode });
+    return this.get(id);
   }
 
   list(): PoolView[] {

@@ -143,6 +143,10 @@ function runningAttempt(state: NamespaceState, lease: Lease): AttemptView {
 
 function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): TaskView["waiting"] {
   if (now.name !== "waiting") return undefined;
+  if (now.reason === "agent" || now.reason === "retry") {
+    const gates = closedFor(state, spec.type);
+    if (gates.length > 0) return { reason: "gate", detail: `closed: ${gates.join(", ")}`, on: gates };
+  }
   switch (now.reason) {
     case "dependencies": {
       const on = spec.dependencies.filter((id) => {
@@ -158,8 +162,17 @@ function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): Ta
     case "delay":
       return { reason: now.reason, until: iso(now.untilMs) };
     case "agent":
+      if (state.pools.get(spec.pool)?.mode !== "running")
+        return { reason: "paused", detail: `pool ${spec.pool} rests` };
       return { reason: "agent", detail: agentDetail(state, spec) };
   }
+}
+
+/** Gates that are closed and hold the type. */
+function closedFor(state: NamespaceState, type: string): string[] {
+  if (!state.heldTypes.has(type)) return [];
+  const closed = [...state.gates.values()].filter((gate) => !gate.available && gate.holds.includes(type));
+  return closed.map((gate) => gate.name);
 }
 
 /** What keeps it from an agent, in a few words. */
@@ -251,7 +264,7 @@ const isServing = (agent: Agent): boolean => agent.lifecycle === "ready" && agen
 
 /** `not_running` while it drains; unhealthy when nobody serves, degraded when not everybody does. */
 export function poolHealthWord(state: NamespaceState, pool: Pool): PoolView["health"] {
-  if (pool.draining) return "not_running";
+  if (pool.draining || pool.mode === "draining") return "not_running";
   const agents = agentsOf(state, pool);
   const serving = agents.filter(isServing).length;
   if (agents.length === 0) return pool.options.agents.length === 0 ? "healthy" : "unhealthy";
@@ -266,6 +279,7 @@ export function poolView(
   refusals: number,
 ): PoolView {
   const { counts, options } = pool;
+  const gated = state.queues.get(pool.id)?.gated ?? 0;
   let started = 0;
   for (const agent of agentsOf(state, pool)) {
     for (const run of agent.runs.values()) {
@@ -285,14 +299,16 @@ export function poolView(
     strategy: options.strategy,
     size: options.size,
     health: poolHealthWord(state, pool),
-    draining: pool.draining,
+    draining: pool.draining || pool.mode === "draining",
+    paused: pool.mode === "paused",
     agents: pool.agentIds.size,
     createdAt: iso(pool.createdAtMs),
     queue: { limit: options.queue.limit },
     counts: {
-      queued: counts.agent,
+      queued: counts.agent - gated,
       blocked: counts.dependencies,
       delayed: counts.delay + counts.retry,
+      gated,
       running: counts.leased,
       deadLetters: history.deadLetters,
     },

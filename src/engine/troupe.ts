@@ -1,12 +1,15 @@
 /** What the doors (library, HTTP, CLI) may ask of a running engine. */
 import type { Json } from "../base/json.ts";
+import type { PoolMode } from "../core/pool.ts";
 import type { ListenOptions } from "./event-hub.ts";
 import type { EventFrame } from "./event-listener.ts";
+import type { GateInput } from "./gate-options.ts";
 import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
 import type {
   AgentView,
   AnalyticsView,
   ExplainView,
+  GateView,
   Page,
   PoolHealthView,
   PoolMetricsView,
@@ -114,6 +117,14 @@ export interface Engine {
   metrics(pool: string): Promise<PoolMetricsView>;
   /** The last 24 h. */
   analytics(pool: string): Promise<AnalyticsView>;
+
+  /** `paused` takes tasks and starts none, `draining` takes none; what runs goes on. Kept over restarts. */
+  setMode(id: string, mode: PoolMode): Promise<PoolView>;
+
+  gates(): GateView[];
+  gate(name: string): GateView;
+  /** Makes or changes a gate. What the operator says stands until the next probe says otherwise. */
+  putGate(name: string, gate: GateInput): Promise<GateView>;
 
   /** `signal` ends the wait for room in a full queue, if the pool lets submissions wait. */
   submit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<Submitted>;

@@ -56,7 +56,7 @@ export interface TaskView {
   escalate?: { atShare: number; priority: PriorityName };
   runAt?: string;
   status: TaskStatus;
-  waiting?: { reason: WaitingReason; detail?: string; until?: string; on?: readonly string[] };
+  waiting?: { reason: WaitingReason | "gate" | "paused"; detail?: string; until?: string; on?: readonly string[] };
   deadLettered: boolean;
   replays: number;
   attemptCount: number;
@@ -122,10 +122,12 @@ export interface PoolView {
   size: { min: number; default: number; max: number };
   health: "healthy" | "degraded" | "unhealthy" | "not_running";
   draining: boolean;
+  /** An operator has paused it: tasks are taken, none is started. */
+  paused: boolean;
   agents: number;
   createdAt: string;
   queue: { limit: number };
-  counts: { queued: number; blocked: number; delayed: number; running: number; deadLetters: number };
+  counts: { queued: number; blocked: number; delayed: number; gated: number; running: number; deadLetters: number };
   byStatus: Record<TaskStatus, number>;
   refusals: number;
 }
@@ -224,6 +226,18 @@ export interface QuarantineView {
   /** The task that was found to be poison. */
   taskId: string;
   at: string;
+}
+
+/** A gate as every door shows it. */
+export interface GateView {
+  name: string;
+  /** False = closed: the types that it holds wait. */
+  available: boolean;
+  holds: readonly string[];
+  /** Why it is closed. */
+  reason?: string;
+  probe?: { readonly url: string; readonly intervalMs: number; readonly timeoutMs: number };
+  changedAt: string;
 }
 
 /** S2-21 in its own names. */

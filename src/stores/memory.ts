@@ -6,6 +6,7 @@ import { InvariantError } from "../base/assert.ts";
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
+import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
@@ -47,6 +48,7 @@ class MemoryStore implements Store {
   readonly durable = false;
   readonly #pools = new Map<PoolId, PoolRecord>();
   readonly #agents = new Map<string, AgentIdentity>();
+  readonly #gates = new Map<string, Gate>();
   readonly #open = new Map<number, OpenFacts>();
   /** Of open tasks; that of a settled one is in the history. */
   readonly #bodies = new Map<number, TaskBody>();
@@ -74,6 +76,7 @@ class MemoryStore implements Store {
       lastNum: this.#lastNum,
       pools: [...this.#pools.values()],
       agents: [...this.#agents.values()],
+      gates: [...this.#gates.values()],
       open: [...this.#open.values()].sort((a, b) => a.num - b.num),
       quarantine: [...this.#quarantine.values()],
       deadLetters: this.#history.deadLetters(),
@@ -100,6 +103,7 @@ class MemoryStore implements Store {
       put(this.#quarantine, `${pool} ${fingerprint}`, record);
     }
     if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
+    for (const gate of commit.gates ?? []) this.#gates.set(gate.name, gate);
     this.#events.add(commit.firstSeq, commit.atMs, commit.events);
     return DONE;
   }
@@ -162,7 +166,8 @@ class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#quarantine]) map.clear();
+    for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#gates, this.#quarantine])
+      map.clear();
     this.#history = new MemoryHistory(0);
     this.#events.clear();
   }

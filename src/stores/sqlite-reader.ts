@@ -4,6 +4,7 @@ import { assert } from "../base/assert.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { DurableEvent } from "../core/event.ts";
+import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
@@ -29,6 +30,7 @@ const READS = {
   deadOnes: `SELECT h.num, h.pool, t.id FROM history h ${DEAD_ONLY} JOIN tasks t ON t.num = h.num WHERE h.dead = 1
     ORDER BY json_extract(h.facts, '$.settlement.settledAtMs'), h.num`,
   settledEpoch: "SELECT value AS n FROM meta WHERE key = 'settled_epoch'",
+  gates: "SELECT record FROM gates ORDER BY rowid",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
   deadLetters: `SELECT pool, count(*) AS n FROM history ${DEAD_ONLY} WHERE dead = 1 GROUP BY pool`,
@@ -63,6 +65,7 @@ export class SqliteReader {
       lastNum: Number(this.#read.lastNum.get()?.n ?? 0),
       pools: recordsOf<PoolRecord>(this.#read.pools),
       agents: recordsOf<AgentIdentity>(this.#read.agents),
+      gates: recordsOf<Gate>(this.#read.gates),
       open: this.#read.open.all().map(({ num, spec, facts }) => {
         assert(spec !== null, "every open task was admitted");
         return openFactsOf(Number(num), String(spec), String(facts));

@@ -368,6 +368,7 @@ describe("a full disk", () => {
       lastNum: 4,
       pools: [],
       agents: [],
+      gates: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

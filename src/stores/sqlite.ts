@@ -98,6 +98,7 @@ const WRITES = {
   putPool: "INSERT INTO pools (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   dropPool: "DELETE FROM pools WHERE id = ?",
   putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+  putGate: "INSERT INTO gates (name, record) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET record = excluded.record",
   dropAgent: "DELETE FROM agents WHERE id = ?",
   quarantine: `INSERT INTO quarantine (pool, fingerprint, record) VALUES (?, ?, ?)
     ON CONFLICT (pool, fingerprint) DO UPDATE SET record = excluded.record`,
@@ -267,6 +268,7 @@ class SqliteStore implements Store {
       if (record === null) this.#write.letGo.run(pool, fingerprint);
       else this.#write.quarantine.run(pool, fingerprint, JSON.stringify(record));
     }
+    for (const gate of commit.gates ?? []) this.#write.putGate.run(gate.name, JSON.stringify(gate));
   }
 
   #admit({ num, spec, body }: Admitted): void {

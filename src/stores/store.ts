@@ -7,7 +7,8 @@
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { DurableEvent } from "../core/event.ts";
-import type { PoolOptions } from "../core/pool.ts";
+import type { Gate } from "../core/gate.ts";
+import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
@@ -42,6 +43,8 @@ export interface Commit {
     readonly fingerprint: string;
     readonly record: Quarantined | null;
   }[];
+  /** Gates that were made or changed. */
+  readonly gates?: readonly Gate[] | undefined;
 }
 
 export interface Admitted {
@@ -59,6 +62,8 @@ export interface SettledRow {
 export interface PoolRecord {
   readonly options: PoolOptions;
   readonly createdAtMs: number;
+  /** Absent while it is running. */
+  readonly mode?: Exclude<PoolMode, "running"> | undefined;
 }
 
 /** All that is open, as it was after the last commit. */
@@ -71,6 +76,7 @@ export interface Loaded {
   readonly lastNum: number;
   readonly pools: readonly PoolRecord[];
   readonly agents: readonly AgentIdentity[];
+  readonly gates: readonly Gate[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
   /** Oldest first. */

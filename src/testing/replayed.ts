@@ -39,6 +39,7 @@ export class Replayed {
         nextOrdinal,
         lastOrdinal,
         createdAtMs,
+        mode,
         quarantine,
         deadLetters,
       }: typeof pool) => {
@@ -52,10 +53,13 @@ export class Replayed {
           createdAtMs,
           quarantine,
           deadLetters,
+          mode,
         };
       };
       same(facts(pool), other && facts(other), `pool ${id}`);
     }
+    same([...live.gates.values()], [...this.state.gates.values()], "gates");
+    same([...live.heldTypes].sort(), [...this.state.heldTypes].sort(), "held types");
     same([...live.agents.keys()].sort(), [...this.state.agents.keys()].sort(), "agents");
     for (const [id, { identity }] of live.agents) same(identity, this.state.agents.get(id)?.identity, `agent ${id}`);
   }

@@ -93,6 +93,7 @@ function loading(holds: Holds, again: Again): void {
       lastNum: 0,
       pools: [],
       agents: [],
+      gates: [],
       open: [],
       quarantine: [],
       deadLetters: [],
@@ -191,6 +192,24 @@ function loading(holds: Holds, again: Again): void {
     const { loaded } = await again(first);
     expect(loaded.pools).toEqual([main, side]);
     expect(loaded.agents).toEqual([ada, bob]);
+  });
+
+  holds("gates and the mode of a pool come back as they were last", async (first) => {
+    const { store, writer } = first;
+    const docs = { name: "docs", holds: ["ingest", "größer"], available: false, reason: "gone", changedAtMs: 5.5 };
+    const probe = { url: "http://127.0.0.1:1/health", intervalMs: 10_000, timeoutMs: 2_000 };
+    const web = { name: "web", holds: [], available: true, reason: "", probe, changedAtMs: 7 };
+    const main = { options: poolOptions("main"), createdAtMs: 1 };
+    const pools = (mode?: "paused") => [
+      { id: asPoolId("main"), record: mode === undefined ? main : { ...main, mode } },
+    ];
+    await store.commit(writer.next({ gates: [{ ...docs, available: true }, web], pools: pools() }));
+    await store.commit(writer.next({ gates: [docs], pools: pools("paused") }));
+    const second = await again(first);
+    expect(second.loaded.gates).toEqual([docs, web]);
+    expect(second.loaded.pools).toEqual([{ ...main, mode: "paused" }]);
+    await second.store.commit(second.writer.next({ pools: pools() }));
+    expect((await again(second)).loaded.pools).toEqual([main]);
   });
 
   holds("the last sequence number counts every event of a commit", async (first) => {
@@ -342,6 +361,7 @@ function commits(holds: Holds, again: Again): void {
       lastNum: 1,
       pools: [],
       agents: [],
+      gates: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

@@ -178,7 +178,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     holdBack: false,
     size: { min: 1, default: 4, max: 16 },
     agents: [],
-    queue: { limit: 100, blockedLimit: 10, delayedLimit: 0, overflow: "reject", maxWaitMs: 5_000 },
+    queue: { limit: 100, blockedLimit: 10, delayedLimit: 0, gatedLimit: 5, overflow: "reject", maxWaitMs: 5_000 },
     ageing: false,
     retry: { maxAttempts: 3, failover: "immediate", refundLimit: 20, backoff, budget: false },
     lease: { ttlMs: 30_000, renewMs: 10_000 },

@@ -404,12 +404,13 @@ export class World {
 
   /** The engine dies: what is open comes back from the store under the next epoch, and nothing else. */
   restart(): void {
-    const { epoch, lastNum, pools, agents } = this.state;
+    const { epoch, lastNum, pools, agents, gates } = this.state;
     const stored = {
       epoch: epoch + 1,
       lastNum,
-      pools: [...pools.values()].map(({ options, createdAtMs }) => ({ options, createdAtMs })),
+      pools: [...pools.values()].map(({ options, createdAtMs, mode }) => ({ options, createdAtMs, mode })),
       agents: [...agents.values()].map(({ identity }) => identity),
+      gates: [...gates.values()],
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
       quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
       deadLetters: [...pools.values()].flatMap(({ id: pool, deadLetters }) => {

@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CliError } from "./cli-error.ts";
+import { agentsCommand } from "./commands/agents.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { configCommand } from "./commands/config.ts";
 import { deadCommand } from "./commands/dead.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { gatesCommand } from "./commands/gates.ts";
 import { keyCommand } from "./commands/key.ts";
 import { poolsCommand } from "./commands/pools.ts";
 import { replayCommand } from "./commands/replay.ts";
@@ -55,6 +57,8 @@ function createProgram(output: Output): Command {
     replayCommand(),
     deadCommand(),
     poolsCommand(),
+    agentsCommand(),
+    gatesCommand(),
     keyCommand(),
     configCommand(),
   ];

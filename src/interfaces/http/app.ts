@@ -11,6 +11,7 @@ import { type Hosts, originCheck } from "./origin.ts";
 import { headersOf, problemOf } from "./problem.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
 import { addEventRoutes } from "./routes/events.ts";
+import { addGateRoutes } from "./routes/gates.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addPoolRoutes } from "./routes/pools.ts";
 import { addTaskRoutes } from "./routes/tasks.ts";
@@ -60,6 +61,7 @@ export function createApp(engine: Engine, options: AppOptions): App {
   addTaskRoutes(app, doors);
   addAgentRoutes(app, doors);
   addEventRoutes(app, doors);
+  addGateRoutes(app, doors);
 
   app.notFound((c) => answer(c, new PoolError("not_found", `there is no ${c.req.method} ${c.req.path}`), log));
   app.onError((error, c) => answer(c, error, log));

@@ -48,6 +48,9 @@ export const batchBody = z.strictObject({
 export const cancelBody = z.strictObject({ reason: z.string().max(10_000).optional() });
 export const replayBody = z.strictObject({ edit: z.record(z.string(), z.unknown()).optional() });
 
+/** For routes whose path says it all. */
+export const emptyBody = z.strictObject({});
+
 export const joinBody = z.strictObject({
   kind: z
     .enum(AGENT_KINDS)

@@ -106,6 +106,10 @@ export class Audit {
         this.pools.delete(event.pool);
         break;
       }
+      // Operators have no hand in the simulation yet.
+      case "pool.mode":
+      case "gate.changed":
+        break;
       case "agent.added":
         this.agents.set(event.agent.id, event.agent);
         break;

@@ -1,10 +1,17 @@
-/** Pools: made, shown, deleted. */
+/** Pools: made, shown, paused, drained, resumed, deleted. */
 import type { PoolOptionsInput } from "../../../engine/options.ts";
+import { parseWith } from "../../../engine/options.ts";
 import { readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
 import { pageOf } from "../page.ts";
 import { noQuery, readQuery } from "../query.ts";
-import { deletePoolQuery, pageQuery } from "../schema.ts";
+import { deletePoolQuery, emptyBody, pageQuery } from "../schema.ts";
+
+const MODES = [
+  ["pause", "paused"],
+  ["resume", "running"],
+  ["drain", "draining"],
+] as const;
 
 export function addPoolRoutes(app: App, { engine }: Doors): void {
   app.get("/v1/pools", (c) => {
@@ -37,6 +44,13 @@ export function addPoolRoutes(app: App, { engine }: Doors): void {
     await engine.releasePayload(c.req.param("pool"), c.req.param("fingerprint"));
     return c.json({});
   });
+
+  for (const [word, mode] of MODES) {
+    app.post(`/v1/pools/:pool/${word}`, noQuery, async (c) => {
+      parseWith(emptyBody, await readBody(c, { optional: true }));
+      return c.json(await engine.setMode(c.req.param("pool"), mode));
+    });
+  }
 
   app.delete("/v1/pools/:pool", async (c) => {
     const { timeoutMs } = readQuery(c, deletePoolQuery);
