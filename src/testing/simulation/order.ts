@@ -1,17 +1,17 @@
 /** Who goes first: nothing that the same agent could have taken is overtaken against the rules. */
 import type { AgentIdentity } from "../../core/agent.ts";
-import type { Audit, AuditedTask, AuditTools } from "./audit.ts";
+import type { AuditedTask, AuditTools, Books } from "./audited.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkOrder(
-  audit: Audit,
+  { tasks, pools }: Books,
   task: AuditedTask,
   agent: AgentIdentity,
   { violate, reach }: AuditTools,
 ): void {
-  const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
-  if (ageing !== false && isReplayedWaiting(audit, task.spec.pool)) return;
-  for (const other of audit.tasks.values()) {
+  const ageing = pools.get(task.spec.pool)?.options.ageing ?? false;
+  if (ageing !== false && isReplayedWaiting(tasks, task.spec.pool)) return;
+  for (const other of tasks.values()) {
     if (other === task || other.state !== "waiting" || other.reason !== "agent") continue;
     if (other.spec.pool !== task.spec.pool) continue;
     if (other.spec.priority < task.spec.priority && mayTake(agent, other)) {
@@ -27,8 +27,8 @@ export function checkOrder(
  * A replayed task is the first of its priority, however young: with ageing between priorities there is then no order
  * that fits all pairs.
  */
-function isReplayedWaiting(audit: Audit, pool: string): boolean {
-  for (const { first, state, reason, spec } of audit.tasks.values()) {
+function isReplayedWaiting(tasks: Books["tasks"], pool: string): boolean {
+  for (const { first, state, reason, spec } of tasks.values()) {
     if (first && state === "waiting" && reason === "agent" && spec.pool === pool) return true;
   }
   return false;
