@@ -158,3 +158,20 @@ test("a dead letter that ended before its time waits for it in its new life", ()
   world.advance(400);
   expect(world.runner(id)).toBe("ada");
 });
+
+test("a restart does not wait once more for a dependency that had failed and was replayed", () => {
+  const world = createWorld({ agents: ["ada"] });
+  const bad = world.submit({ id: "bad" });
+  const slow = world.submit({ id: "slow", runAtMs: world.nowMs + 60_000 });
+  const both = world.submit({ id: "both", dependencies: [bad, slow], onDependencyFailure: "run" });
+  world.fail(bad, { blame: "task" });
+  world.replay(bad);
+
+  world.restart();
+  world.ready("ada");
+  world.complete(bad);
+  expect(world.status(both)).toBe("dependencies");
+  world.advance(60_000);
+  world.complete(slow);
+  expect(world.runner(both)).toBe("ada");
+});

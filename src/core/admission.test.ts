@@ -129,6 +129,17 @@ test("retries, releases and released dependents come back although the queue is 
   expect(refusal(() => world.submit()).code).toBe("queue_full");
 });
 
+test("a task that somebody can start is taken although the queue is over its limit", () => {
+  const world = createWorld({ agents: [{ name: "ada", capabilities: ["x"] }], pool: { queue: { limit: 1 } } });
+  world.submit({ id: "x", type: "x" });
+  world.submit({ type: "y" });
+  world.submit({ type: "y", dependencies: ["x"] });
+  world.complete("x");
+  expect(world.state.pools.get(MAIN)?.counts.agent).toBe(2);
+  expect(world.status(world.submit({ type: "x" }))).toBe("leased");
+  expect(refusal(() => world.submit({ type: "x" })).code).toBe("queue_full");
+});
+
 test("blocked tasks have a limit of their own", () => {
   const world = createWorld({ pool: { queue: { limit: 1, blockedLimit: 2 } } });
   world.submit({ id: "a" });

@@ -177,6 +177,19 @@ test("a replay that was looked up before the task's next life ended is refused",
   expect(world.task("t").replays).toBe(1);
 });
 
+test("that is so although no attempt of the life in between has moved the fence", () => {
+  const world = createWorld({ agents: [{ name: "ada", concurrency: 9 }], pool: { retry: { maxAttempts: 1 } } });
+  for (const id of ["a", "late"]) world.submit({ id });
+  world.submit({ id: "b", dependencies: ["a", "late"], onDependencyFailure: "fail" });
+  world.fail("a");
+  const old = world.snapshotKnown();
+  world.replay("b");
+  world.fail("late");
+  expect(world.task("b")).toMatchObject({ lastFence: 0, replays: 1 });
+  const taskId = world.task("b").spec.id;
+  expect(refusal(() => world.ask({ type: "replay", taskId, known: old })).code).toBe("unavailable");
+});
+
 test("a dead letter of a deleted pool, or of one that is drained, is not replayed", () => {
   const world = deadLetter();
   world.ask({ type: "drain_pool", pool: world.task("t").spec.pool });

@@ -85,16 +85,17 @@ test("a preferred agent is taken although it is degraded, as long as it may work
   expect(world.runner("t")).toBe("ada");
 });
 
-test("degraded agents get work only when no healthy one is free", () => {
-  const world = createWorld({
-    agents: [{ name: "ada", concurrency: 5 }, "bob"],
-    pool: DEAF,
-  });
+test("degraded agents get work only when no healthy one is free, however loaded that is", () => {
+  const agents = [
+    { name: "ada", concurrency: 5 },
+    { name: "bob", concurrency: 2 },
+  ];
+  const world = createWorld({ agents, pool: DEAF });
   world.submit({ id: "slow", preferredAgent: "ada" });
   world.start("slow");
   world.advance(15);
-  for (const id of ["x", "y"]) world.submit({ id });
-  expect([world.runner("x"), world.runner("y")]).toEqual(["bob", "ada"]);
+  for (const id of ["x", "y", "z"]) world.submit({ id });
+  expect([world.runner("x"), world.runner("y"), world.runner("z")]).toEqual(["bob", "bob", "ada"]);
 });
 
 test("S0-06 S2-08 only an agent that is ready and has a free slot gets work", () => {

@@ -94,6 +94,7 @@ test("a task with `runAt` waits for exactly that instant", () => {
   expect(world.status("t")).toBe("delay");
   world.advance(1);
   expect(world.runner("t")).toBe("ada");
+  expect(world.task("t").again).toBe(false);
 });
 
 test("a `runAt` that is not in the future is no delay", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createWorld, type World, type WorldOptions } from "../testing/world.ts";
+import { createWorld, MAIN, type World, type WorldOptions } from "../testing/world.ts";
+import { queueOf } from "./apply.ts";
 
 const BACKOFF_MS = 100;
 const retry = { maxAttempts: 10, backoff: { baseMs: BACKOFF_MS, factor: 1 } };
@@ -133,6 +134,18 @@ test("when the last alternative is removed the task backs off, and then those th
   expect(world.runner("t")).toBe("ada");
 });
 
+test("the backoff of a task whose last alternative went away is as long as its failures make it", () => {
+  const backoff = { baseMs: BACKOFF_MS, factor: 2 };
+  const world = createWorld({ agents: ["ada", "bob", "cid"], pool: { retry: { ...retry, backoff } } });
+  world.submit({ id: "t", preferredAgent: "ada" });
+  world.fail("t");
+  world.submit({ id: "busy", preferredAgent: "cid" });
+  world.fail("t");
+  expect([world.runner("busy"), world.status("t")]).toEqual(["cid", "agent"]);
+  world.remove("cid");
+  expect([world.status("t"), world.waitsMs("t")]).toEqual(["retry", 2 * BACKOFF_MS]);
+});
+
 test("when the last alternative crashes the task backs off", () => {
   const world = failedByAda({ pool: { retry, restart: { delayMs: 60_000, jitter: "none" } } }, occupyBob);
   world.crash("bob");
@@ -181,6 +194,13 @@ test("a new agent gets what the others have failed, without a backoff", () => {
   expect(world.runner("t")).toBe("cid");
 });
 
+test("an agent that failed a task and then gives it back runs it again only after another backoff", () => {
+  const world = failedByAda({ agents: ["ada"] });
+  world.advance(BACKOFF_MS);
+  world.report("t", { name: "released" });
+  expect([world.status("t"), world.waitsMs("t")]).toEqual(["retry", BACKOFF_MS]);
+});
+
 test("an agent that failed a task twice is on the failed list once", () => {
   const world = failedByAda({ agents: ["ada"] });
   world.advance(BACKOFF_MS);
@@ -199,6 +219,14 @@ test("the failed list of one task does not keep an agent from another", () => {
   const world = failedByAda({}, occupyBob);
   const id = world.submit();
   expect(world.runner(id)).toBe("ada");
+});
+
+test("what keeps tasks apart that somebody has failed goes with them", () => {
+  const world = failedByAda({}, occupyBob);
+  const queue = queueOf(world.state, MAIN);
+  expect([...queue.lanesWithExclusions()]).toHaveLength(1);
+  world.cancel("t");
+  expect([...queue.lanesWithExclusions()]).toHaveLength(0);
 });
 
 test("many tasks that ada failed all back off when the last alternative goes", () => {

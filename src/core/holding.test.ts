@@ -59,6 +59,42 @@ test("a task that the fast agent has failed does not wait for it", () => {
   expect(world.runner("busy")).toBe("slow");
 });
 
+test("a task does not wait for a busy agent that has failed it", () => {
+  const world = fastIsBusy({ retry: { failover: "backoff", backoff: { baseMs: 10 } } });
+  // So that a failure costs ten times what `fast` takes, and not what `slow` does.
+  for (const id of ["busy", "b", "c"]) {
+    if (id !== "busy") world.submit({ id, preferredAgent: "fast" });
+    world.advance(FAST_MS);
+    world.complete(id);
+  }
+  world.submit({ id: "t", preferredAgent: "fast" });
+  world.fail("t");
+  world.submit({ id: "other", preferredAgent: "fast" });
+  expect([world.status("t"), world.runner("other")]).toEqual(["retry", "fast"]);
+  world.submit({ id: "u" });
+  expect(world.status("u")).toBe("agent");
+  world.advance(10);
+  expect(world.runner("t")).toBe("slow");
+});
+
+test("an agent that has slots left is not waited for: it could have been chosen", () => {
+  const world = createWorld({
+    agents: ["slow", { name: "fast", concurrency: 100 }],
+    pool: { strategy: "peak_ewma", holdBack: true, lease: LONG_LEASE },
+  });
+  for (const [preferredAgent, tookMs] of [
+    ["slow", SLOW_MS],
+    ["fast", FAST_MS],
+  ] as const) {
+    const id = world.submit({ preferredAgent });
+    world.advance(tookMs);
+    world.complete(id);
+  }
+  world.submitBatch(Array.from({ length: 60 }, () => ({ preferredAgent: "fast" })));
+  // 100 × 61 is more than 5,000.
+  expect(world.runner(world.submit())).toBe("slow");
+});
+
 test("an agent never tried is tried at once", () => {
   const world = fastIsBusy();
   world.submit({ id: "t" });

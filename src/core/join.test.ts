@@ -74,7 +74,11 @@ test("what an agent that was replaced asked for last no longer narrows what it g
   world.join({ name: "rem", id: "id-1" });
   world.claim("id-1", { types: ["other"] });
   world.join({ name: "rem" }, { replace: true });
+  world.addAgent("ada");
   world.submit({ id: "t", type: "x" });
+  world.fail("t");
+  // It waits for the remote agent, who may serve it now.
+  expect(world.status("t")).toBe("agent");
   expect(world.answered(world.claim("id-1"))).toHaveLength(1);
 });
 
@@ -225,6 +229,19 @@ test("an agent that came back in between is not removed, and its next silence ha
   expect(world.agent("rem").lifecycle).toBe("ready");
   world.advance(TTL_MS + FORGET_SILENT_MS - 11);
   expect(world.agent("rem").lifecycle).toBe("crashed");
+  world.advance(1);
+  expect(world.state.agents.size).toBe(0);
+});
+
+test("an agent that fell silent twice is not removed for its first silence", () => {
+  const world = createWorld();
+  world.join({ name: "rem" });
+  world.advance(TTL_MS + 1_000);
+  world.heartbeat("rem");
+  world.advance(FORGET_SILENT_MS - 1);
+  expect(world.agent("rem").lifecycle).toBe("crashed");
+  world.advance(TTL_MS);
+  expect(world.state.agents.size).toBe(1);
   world.advance(1);
   expect(world.state.agents.size).toBe(0);
 });

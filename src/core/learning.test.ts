@@ -31,7 +31,7 @@ test("the pool's median comes of successes, and a failure is charged by it", () 
   world.complete("x");
   expect(world.state.pools.get(world.task("x").spec.pool)?.latency.medianMs).toBe(40);
   world.submit({ id: "y", maxAttempts: 1 });
-  world.advance(3);
+  world.advance(90);
   world.fail("y");
   expect(world.agent("ada").measure.latencyMs).toBeCloseTo(40 + (400 - 40) / 10, 9);
   expect(world.state.pools.get(world.task("x").spec.pool)?.latency.medianMs).toBe(40);

@@ -299,7 +299,8 @@ export class PoolQueue {
   /** Those who are free and may serve the lane's head. The list is only valid until somebody is given work. */
   candidates(lane: Lane, head: Task): readonly Seat[] {
     const { groups } = this.#classOf(lane.serviceClass);
-    if (groups.size === 1 && lane.excluded === undefined && head.lastNumber === 0 && this.reservations.areNone) {
+    // Nobody has failed, or may still be running, what was never tried.
+    if (groups.size === 1 && head.lastNumber === 0 && this.reservations.areNone) {
       for (const { free } of groups) return free;
     }
     const found: Seat[] = [];

@@ -129,6 +129,19 @@ test("queue, delays, backoffs, deadlines and failed lists come back from a resta
   expect(world.order.slice(2)).toEqual(["busy", "w1", "w2", "retrying", "delayed"]);
 });
 
+test("a task that had its backoff behind it does not back off once more after a restart", () => {
+  const world = createWorld({ agents: ["ada"], pool: { retry: { backoff: { baseMs: 100 } } } });
+  world.submit({ id: "t" });
+  world.fail("t");
+  world.submit({ id: "busy" });
+  world.advance(100);
+  expect([world.status("t"), world.task("t").again]).toEqual(["agent", true]);
+  restarted(world);
+  expect([world.status("t"), world.task("t").again]).toEqual(["agent", true]);
+  world.ready("ada");
+  expect(world.runner("t")).toBe("ada");
+});
+
 test("what fell due while no engine ran is done in the first turn", () => {
   const world = createWorld();
   world.submit({ id: "delayed", runAtMs: world.nowMs + 100 });

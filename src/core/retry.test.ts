@@ -189,6 +189,15 @@ test("S2-B19 with fewer agents than attempts those that failed are used again, e
   expect(world.status("t")).toBe("failed");
 });
 
+test("where nobody else could serve, the failure itself says how long the task waits", () => {
+  const world = running({ agents: ["ada"] });
+  const { length } = world.events;
+  world.fail("t");
+  expect(world.events.slice(length)).toMatchObject([
+    { type: "attempt.ended", charged: true, exclude: true, resting: { reason: "retry", untilMs: world.nowMs + 100 } },
+  ]);
+});
+
 test("the backoff stops growing at its cap", () => {
   const world = running({ agents: ["ada"], pool: { retry: { maxAttempts: 10, backoff: BACKOFF } } });
   const waits: unknown[] = [];

@@ -52,6 +52,33 @@ test("S3-15 a quick task of low priority goes before a medium one that is not, o
   expect(drain(world)).toEqual(["quick", "medium"]);
 });
 
+test("S3-15 a quick task is not hidden behind an older one of its priority that is not quick", () => {
+  const world = waiting(
+    ["ada"],
+    [
+      { id: "low", priority: 4 },
+      { id: "quick", type: "simple_qa", priority: 4 },
+      { id: "medium", priority: 3 },
+    ],
+  );
+  expect(drain(world)).toEqual(["quick", "medium", "low"]);
+});
+
+test("S3-17 pairs of one score go to the older task, also when they have nothing to do with each other", () => {
+  const world = createWorld({
+    agents: [
+      { name: "ada", capabilities: ["x"] },
+      { name: "bob", capabilities: ["y"] },
+    ],
+    pool: { strategy: "score" },
+  });
+  world.submitBatch([
+    { id: "older", type: "y" },
+    { id: "younger", type: "x" },
+  ]);
+  expect(world.order).toEqual(["older", "younger"]);
+});
+
 test("S3-B05 a quick task has no such head start on an agent that is slow", () => {
   const world = waiting(
     ["ada"],
@@ -131,7 +158,7 @@ test("S3-18 S3-B04 when several are free the best pair goes first: the urgent ta
 });
 
 test("S3-B06 an agent with five good attempts goes before one that was never tried, if the pool has failed", () => {
-  const world = createWorld({ agents: ["bad", "good", "new"], pool: { strategy: "score", retry: { maxAttempts: 1 } } });
+  const world = createWorld({ agents: ["bad", "new", "good"], pool: { strategy: "score", retry: { maxAttempts: 1 } } });
   for (let n = 0; n < 5; n++) {
     for (const name of ["bad", "good"]) {
       const id = world.submit({ preferredAgent: name });

@@ -116,6 +116,22 @@ test("a remote agent that joins again with another weight and priority is chosen
   expect(world.runner(world.submit())).toBe("b");
 });
 
+test("a remote agent that joins again with another weight has that weight", () => {
+  const world = worldOf("weighted", []);
+  world.join({ name: "a", weight: 5 });
+  world.join({ name: "a", weight: 3 }, { replace: true });
+  expect([...(world.state.queues.get(MAIN)?.seats() ?? [])].map(({ weight }) => weight)).toEqual([3]);
+});
+
+test("agents of different capabilities are compared with each other", () => {
+  const world = worldOf("priority", [
+    { name: "a", priority: 2, capabilities: ["x"] },
+    { name: "b", priority: 1 },
+  ]);
+  for (const id of ["t", "u"]) world.submit({ id, type: "x" });
+  expect([world.runner("t"), world.runner("u")]).toEqual(["b", "a"]);
+});
+
 test("S1-04 least latency tries everybody, then stays with the fastest", () => {
   const world = worldOf("least_latency", ["a", "b", "c"]);
   const took = { a: 300, b: 100, c: 200 };
@@ -229,7 +245,7 @@ test("an agent that fails fast does not attract work: everybody else first, and 
 });
 
 test("healthy agents go before degraded ones, whatever the strategy says", () => {
-  const world = worldOf("priority", [{ name: "a", priority: -5 }, "b"]);
+  const world = worldOf("priority", [{ name: "a", priority: -5, concurrency: 2 }, "b"]);
   world.submit({ id: "hangs", timeoutMs: 100, maxAttempts: 1 });
   world.start("hangs");
   world.advance(100 + 5_000);
@@ -251,4 +267,16 @@ test("what every strategy chose is in the events: replaying them decides nothing
   const chosen = runs(world, 12);
   expect(world.eventsOf("task.leased").map(({ agentId }) => agentId)).toEqual(chosen.map((name) => asAgentId(name)));
   world.check();
+});
+
+test("a replayed task is not given to an agent that may still be running its earlier life", () => {
+  const world = worldOf("peak_ewma", [{ name: "ada", concurrency: 2 }]);
+  world.submit({ id: "t", timeoutMs: 50, maxAttempts: 1 });
+  world.start("t");
+  world.advance(50);
+  expect(world.status("t")).toBe("failed");
+  world.replay("t");
+  expect([world.status("t"), world.agent("ada").runs.size]).toEqual(["agent", 1]);
+  world.endRun("ada", "t");
+  expect(world.runner("t")).toBe("ada");
 });

@@ -121,6 +121,20 @@ test("the delay grows with every restart that counts", () => {
   expect(delays).toEqual([1_000, 2_000, 4_000]);
 });
 
+test("a run that had timed out ends with its process: the slot is free when that is back", () => {
+  const world = createWorld({
+    agents: [{ name: "ada", kind: "daemon" }],
+    pool: { restart: RESTART, timeoutMs: 100, retry: { maxAttempts: 1 } },
+  });
+  world.submit({ id: "t" });
+  world.start("t");
+  world.advance(100);
+  expect(world.agent("ada").runs.size).toBe(1);
+  crashAndReturn(world);
+  expect(world.agent("ada").runs.size).toBe(0);
+  expect(world.runner(world.submit())).toBe("ada");
+});
+
 test("max 0 is never restarted, only tried once every quarantine time", () => {
   const world = daemons({ max: 0 });
   world.crash("ada");

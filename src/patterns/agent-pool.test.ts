@@ -133,6 +133,23 @@ describe("strategies", () => {
     expect(called).toEqual(["fast"]);
   });
 
+  test("S1-B07: a failure costs at least ten medians of the pool, so that slow is better than broken", async () => {
+    const { pool, clock, ended } = aPool(["quick", "broken", "slow"], { strategy: "least_latency", breaker: false });
+    const takes: Record<string, number> = { quick: 200, broken: 1, slow: 1_500 };
+    const called: string[] = [];
+    const work = async (id: string): Promise<void> => {
+      called.push(id);
+      const done = Promise.withResolvers<void>();
+      clock.timer(takes[id] ?? 0, done.resolve);
+      await done.promise;
+      if (id === "broken") throw failure;
+    };
+    for (let i = 0; i < 3; i++) await ended(pool.execute(work, { retries: 0 }));
+    pool.remove("quick");
+    await ended(pool.execute(work, { retries: 0 }));
+    expect(called).toEqual(["quick", "broken", "slow", "slow"]);
+  });
+
   test("S1-05: least errors takes the smallest share of failures, the earliest of equals", async () => {
     const staged = aStagedPool(["a", "b", "c"], { strategy: "least_errors", breaker: false });
     await staged.call(["a"], { retries: 0 });
@@ -171,6 +188,36 @@ describe("strategies", () => {
     expect(new Set(called).size).toBe(1);
     for (let i = 0; i < 30; i++) await call([], { affinityKey: `session-${i}` });
     expect(new Set(called).size).toBe(4);
+  });
+
+  test("a strategy of the user's own sees who may be given the call, and what is known of them", async () => {
+    const seen: unknown[] = [];
+    const { pool, call, ended } = aPool([], {
+      strategy: (candidates, { type, affinityKey, crew, lastOrdinal }) => {
+        seen.push(
+          ...candidates.map(({ agentId, ordinal, inFlight, capacity, weight, priority, measure }) => {
+            return { agentId, ordinal, inFlight, capacity, weight, priority, samples: measure.samples };
+          }),
+        );
+        seen.push({ type, affinityKey, crew, lastOrdinal });
+        return candidates[candidates.length - 1];
+      },
+    });
+    pool.add("a", "a", { weight: 2, priority: 3, concurrency: 4 }).add("b", "b");
+    pool.execute(never).catch(() => {});
+    seen.length = 0;
+    await ended(pool.execute((id) => id, { type: "research", affinityKey: "k" }));
+    expect(seen).toEqual([
+      { agentId: "a", ordinal: 0, inFlight: 0, capacity: 4, weight: 2, priority: 3, samples: 0 },
+      { agentId: "b", ordinal: 1, inFlight: 1, capacity: 1, weight: 1, priority: 0, samples: 0 },
+      { type: "research", affinityKey: "k", crew: { inFlight: 1, agents: 2 }, lastOrdinal: 1 },
+    ]);
+    seen.length = 0;
+    await call();
+    expect(seen.slice(1)).toMatchObject([
+      { agentId: "b", samples: 1 },
+      { type: "general", affinityKey: undefined },
+    ]);
   });
 
   test("a strategy of the user's own chooses; one that fails or names somebody else gives way, and it is told", async () => {
@@ -475,6 +522,15 @@ describe("limits of time", () => {
     expect(pool.stats()).toMatchObject({ a: { inFlight: 0, abandoned: 1 } });
   });
 
+  test("a function that ignores a cancelled call is given up in the same way", async () => {
+    const { pool, ended, clock } = aPool(["a"]);
+    await ended(pool.execute(never, { deadlineMs: 10 }));
+    await clock.advance(59_999);
+    expect(pool.stats()).toMatchObject({ a: { inFlight: 1, abandoned: 0 } });
+    await clock.advance(1);
+    expect(pool.stats()).toMatchObject({ a: { inFlight: 0, abandoned: 1 } });
+  });
+
   test("a minute is the default for giving up", async () => {
     const { pool, ended, clock } = aPool(["a"], { timeoutMs: 10 });
     await ended(pool.execute(never, { retries: 0 }));
@@ -731,6 +787,19 @@ describe("panic", () => {
     expect(called.join("")).toBe("dabc");
     expect(pool.available()).toEqual(["d"]);
     expect(pool.stats()).toMatchObject({ a: { succeeded: 1, breaker: { state: "open" } } });
+  });
+
+  test("in a panic a call has its retries, on agents that are open too", async () => {
+    const { call, called } = aPool(["a"], { breaker, panicBelow: 1 });
+    expect(await call(["a"])).toBe(failure);
+    expect(called).toHaveLength(4);
+  });
+
+  test("a share that is reached is no panic", async () => {
+    const { call, called } = aPool(["a", "b"], { breaker, panicBelow: 0.5 });
+    await call(["a"], { retries: 0 });
+    for (let i = 0; i < 3; i++) await call();
+    expect(called).toEqual(["a", "b", "b", "b"]);
   });
 
   test("0 is off, and who rests is left alone also in a panic", async () => {

@@ -237,9 +237,9 @@ class CallPool<T> implements AgentPool<T> {
   ): Promise<boolean> {
     const { retry, random, panicBelow } = this.#parts;
     const { members, areUntried } = eligible(this.#inPlay(), tried, panicBelow);
-    const atOnce = retry.failover === "immediate" && members.length > 0 && areUntried && !ended.isElsewhere;
+    const atOnce = retry.failover === "immediate" && areUntried && !ended.isElsewhere;
     const delayMs = atOnce ? 0 : backoffMs(number, random, retry.backoff);
-    if (!atOnce && !this.#inPlay().some((member) => member.mayServeIn(delayMs))) return false;
+    if (members.length === 0 && !this.#inPlay().some((member) => member.mayServeIn(delayMs))) return false;
     // Nobody waits for the budget here: in a form without a queue that would be a queue without a limit.
     if (ended.drawsOnBudget && this.#budget?.take(this.#nowMs()) === false) return false;
     if (!atOnce) await call.wait(delayMs);

@@ -4,52 +4,11 @@
  */
 import type { AgentIdentity } from "../../core/agent.ts";
 import type { DurableEvent } from "../../core/event.ts";
-import type { PoolOptions } from "../../core/pool.ts";
-import type { Attempt, TaskSpec } from "../../core/task.ts";
+import type { Attempt } from "../../core/task.ts";
 import type { Commit } from "../../stores/store.ts";
+import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
+import { Bounds, checkBounds } from "./bounds.ts";
 import { checkOrder } from "./order.ts";
-import type { Reach } from "./situations.ts";
-
-export interface AuditedTask {
-  readonly num: number;
-  spec: TaskSpec;
-  state: "waiting" | "leased" | "settled";
-  /** Of a waiting task. */
-  reason: string;
-  untilMs: number;
-  queuedAtMs: number;
-  first: boolean;
-  /** Dependencies that it still waits for. */
-  readonly unmet: Set<string>;
-  /** Of the running, or the last, attempt. */
-  fence: number;
-  agentId: string;
-  number: number;
-  /** In this life. */
-  charged: number;
-  refunds: number;
-  failed: string[];
-  again: boolean;
-  replays: number;
-  status: string;
-  /** Fences under which it has succeeded. */
-  readonly attempts: Map<number, Attempt>;
-  deadLettered: boolean;
-}
-
-export interface AuditedPool {
-  options: PoolOptions;
-  waiting: number;
-  blocked: number;
-  delayed: number;
-}
-
-export interface AuditTools {
-  readonly violate: (message: string) => void;
-  readonly reach: Reach;
-  /** An agent may have been lost in the same turn, without a durable trace. */
-  readonly disturbed: () => boolean;
-}
 
 export class Audit {
   readonly tasks = new Map<string, AuditedTask>();
@@ -79,7 +38,8 @@ export class Audit {
       this.events += 1;
       this.#see(event, commit.atMs, bounds);
     }
-    if (!this.#tools.disturbed()) this.#checkBounds(before, bounds);
+    if (this.#tools.disturbed()) return;
+    checkBounds(bounds, { before, now: this.pools, idleSlots: (pool) => this.#idleSlots(pool) }, this.#tools);
   }
 
   #holds(condition: boolean, shouldHold: string): void {
@@ -236,6 +196,7 @@ export class Audit {
     this.#rest(task, resting);
     task.again = again;
     if (resting.reason === "agent") bounds.returned(task.spec.pool);
+    if (resting.reason === "delay") bounds.released += 1;
   }
 
   #met({ taskId, dependency, failed }: Extract<DurableEvent, { type: "task.dependency_met" }>): void {
@@ -424,39 +385,7 @@ export class Audit {
     this.open += 1;
     this.#rest(task, event.resting);
     if (event.resting.reason === "agent") bounds.returned(task.spec.pool);
-  }
-
-  // --- bounds ---
-
-  /**
-   * A queue grows beyond its limit by returns only: of what was admitted in this commit, no more may wait than the
-   * limit and idle agents leave room for.
-   */
-  #checkBounds(before: ReadonlyMap<string, AuditedPool>, bounds: Bounds): void {
-    for (const [id, admitted] of bounds.byPool) {
-      const pool = this.pools.get(id);
-      if (pool === undefined) continue;
-      const { limit, blockedLimit, delayedLimit } = pool.options.queue;
-      const was = before.get(id) ?? { waiting: 0, blocked: 0, delayed: 0 };
-      const stay = (reason: string): number =>
-        admitted.tasks.filter((task) => task.state === "waiting" && task.reason === reason).length;
-      const room = (bound: number, had: number): number => Math.max(bound, had);
-      if (stay("agent") > 0) {
-        const most = room(limit, was.waiting + admitted.returns) + this.#idleSlots(id);
-        this.#holds(pool.waiting <= most, `pool ${id} lets ${most} tasks wait, ${pool.waiting} do`);
-      }
-      if (admitted.tasks.length > 0 && stay("agent") < admitted.tasks.length && was.waiting >= limit) {
-        this.#tools.reach("a full queue took what could start at once");
-      }
-      if (admitted.returns > 0 && pool.waiting > limit) this.#tools.reach("returns took the queue above its limit");
-      if (stay("dependencies") > 0) {
-        this.#holds(pool.blocked <= room(blockedLimit, was.blocked), `pool ${id} blocks at most ${blockedLimit} tasks`);
-      }
-      if (stay("delay") > 0 && admitted.tasks.every((task) => task.spec.dependencies.length === 0)) {
-        const most = room(delayedLimit, was.delayed + bounds.released);
-        this.#holds(pool.delayed <= most, `pool ${id} delays at most ${most} tasks, ${pool.delayed} are`);
-      }
-    }
+    if (event.resting.reason === "delay") bounds.released += 1;
   }
 
   /** Slots that nobody uses: somebody was let in because of them, and did not get them after all. */
@@ -464,26 +393,5 @@ export class Audit {
     let slots = 0;
     for (const [id, agent] of this.agents) if (agent.pool === pool) slots += agent.concurrency - this.runningOn(id);
     return slots;
-  }
-}
-
-/** What one commit added to the queues. */
-class Bounds {
-  readonly byPool = new Map<string, { readonly tasks: AuditedTask[]; returns: number }>();
-  /** Dependents that may have come to wait for their time. */
-  released = 0;
-
-  admitted(task: AuditedTask): void {
-    this.#of(task.spec.pool).tasks.push(task);
-  }
-
-  returned(pool: string): void {
-    this.#of(pool).returns += 1;
-  }
-
-  #of(pool: string): { readonly tasks: AuditedTask[]; returns: number } {
-    const known = this.byPool.get(pool) ?? { tasks: [], returns: 0 };
-    this.byPool.set(pool, known);
-    return known;
   }
 }

@@ -1,44 +1,19 @@
 /** Who goes first: nothing that the same agent could have taken is overtaken against the rules. */
 import type { AgentIdentity } from "../../core/agent.ts";
-import type { PoolOptions } from "../../core/pool.ts";
-import type { TaskSpec } from "../../core/task.ts";
-import type { Reach } from "./situations.ts";
-
-/** What the audit shows of a task. */
-interface AuditedTask {
-  readonly num: number;
-  readonly spec: TaskSpec;
-  readonly state: string;
-  readonly reason: string;
-  readonly queuedAtMs: number;
-  readonly first: boolean;
-  readonly failed: readonly string[];
-  readonly again: boolean;
-  readonly attempts: ReadonlyMap<number, { readonly agentId: string }>;
-}
-
-interface Audit {
-  readonly tasks: ReadonlyMap<string, AuditedTask>;
-  readonly pools: ReadonlyMap<string, { readonly options: PoolOptions }>;
-}
-
-interface AuditTools {
-  readonly violate: (message: string) => void;
-  readonly reach: Reach;
-}
+import type { AuditedTask, AuditTools, Books } from "./audited.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkOrder(
-  audit: Audit,
+  { tasks, pools }: Books,
   task: AuditedTask,
   agent: AgentIdentity,
   { violate, reach }: AuditTools,
 ): void {
   // One that somebody failed may have killed him: an agent may have been kept free for it.
   if (task.failed.length > 0) return;
-  const ageing = audit.pools.get(task.spec.pool)?.options.ageing ?? false;
-  if (ageing !== false && isReplayedWaiting(audit, task.spec.pool)) return;
-  for (const other of audit.tasks.values()) {
+  const ageing = pools.get(task.spec.pool)?.options.ageing ?? false;
+  if (ageing !== false && isReplayedWaiting(tasks, task.spec.pool)) return;
+  for (const other of tasks.values()) {
     if (other === task || other.state !== "waiting" || other.reason !== "agent") continue;
     if (other.spec.pool !== task.spec.pool) continue;
     if (other.spec.priority < task.spec.priority && mayTake(agent, other)) {
@@ -54,8 +29,8 @@ export function checkOrder(
  * A replayed task is the first of its priority, however young: with ageing between priorities there is then no order
  * that fits all pairs.
  */
-function isReplayedWaiting(audit: Audit, pool: string): boolean {
-  for (const { first, state, reason, spec } of audit.tasks.values()) {
+function isReplayedWaiting(tasks: Books["tasks"], pool: string): boolean {
+  for (const { first, state, reason, spec } of tasks.values()) {
     if (first && state === "waiting" && reason === "agent" && spec.pool === pool) return true;
   }
   return false;

@@ -1,12 +1,10 @@
 /** One run: a world drawn from its seed, in which an engine works while things go wrong, and then no longer. */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
-import { isPoolError, messageOf } from "../../base/errors.ts";
-import { asTaskId } from "../../base/ids.ts";
+import { messageOf } from "../../base/errors.ts";
 import { createRandom } from "../../base/random.ts";
 import { checkInvariants } from "../../core/invariants.ts";
 import type { LocalEngine } from "../../engine/engine.ts";
-import type { TaskView } from "../../engine/view.ts";
 import type { Commit, Store } from "../../stores/store.ts";
 import { Audit } from "./audit.ts";
 import { Client } from "./client.ts";
@@ -14,9 +12,11 @@ import { Dice, type Fault } from "./dice.ts";
 import { Disk } from "./disk.ts";
 import { Fold } from "./fold.ts";
 import { Ledger } from "./ledger.ts";
+import { lineOf } from "./line.ts";
+import { lookBack } from "./look-back.ts";
 import { drawPools, type PoolPlan } from "./plan.ts";
 import { RemoteAgent } from "./remote-agent.ts";
-import { Lost, type Scene, Unreachable } from "./scene.ts";
+import type { Scene } from "./scene.ts";
 import type { Situation } from "./situations.ts";
 import { Term } from "./term.ts";
 import { ProcessClock, promisesRun, WorldTime } from "./time.ts";
@@ -368,17 +368,7 @@ class Run implements Scene {
 
   /** Everything that anybody was promised, compared with what is there. */
   async #lookBack(): Promise<void> {
-    const { ledger } = this;
-    const listed = await this.#during(this.#list());
-    for (const entry of ledger.entries.values()) {
-      const view = await this.#during(this.#find(entry.id));
-      if (view === undefined) this.#lost += 1;
-      ledger.checkEnd(entry, view, this);
-      if (!listed.has(entry.id)) this.violate(`task ${entry.id} is listed`);
-    }
-    if (listed.size !== this.audit.tasks.size)
-      this.violate(`${this.audit.tasks.size} tasks are listed, not ${listed.size}`);
-    ledger.checkRefused(this);
+    this.#lost = await this.#during(lookBack(this));
     const engine = this.#term?.engine;
     if (engine === undefined) return this.violate("the engine runs to the end");
     for (const task of engine.state.tasks.values()) {
@@ -389,43 +379,6 @@ class Run implements Scene {
     const { open } = await store.load();
     const difference = this.#fold.differsFromOpen(open) ?? (await this.#fold.differsFromHistory(store));
     if (difference !== undefined) this.violate(`log and rows tell the same: ${difference}`);
-  }
-
-  async #find(id: string): Promise<TaskView | undefined> {
-    try {
-      return await this.#insist((engine) => engine.task(asTaskId(id)));
-    } catch (error) {
-      if (isPoolError(error, "not_found")) return undefined;
-      throw error;
-    }
-  }
-
-  /** An engine whose last commit fails late may be gone once more. */
-  async #insist<T>(ask: (engine: LocalEngine) => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await this.call(ask);
-      } catch (error) {
-        const passes = error instanceof Lost || error instanceof Unreachable || isPoolError(error, "unavailable");
-        if (!passes) throw error;
-        await this.sleep(100);
-      }
-    }
-  }
-
-  /** Every task, page by page. */
-  async #list(): Promise<Set<string>> {
-    const seen = new Set<string>();
-    let cursor: string | undefined;
-    do {
-      const page = await this.#insist((engine) => engine.tasks({ limit: 7, cursor }));
-      for (const { id } of page.items) {
-        if (seen.has(id)) this.violate(`task ${id} is listed once`);
-        seen.add(id);
-      }
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
-    return seen;
   }
 
   /** Lets the world go on until the promise is settled. */
@@ -472,26 +425,4 @@ class Run implements Scene {
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** One event in one line. */
-function lineOf(event: Commit["events"][number]): string {
-  switch (event.type) {
-    case "task.submitted":
-      return `${event.type} ${event.spec.id} ${event.resting.reason}`;
-    case "task.leased":
-      return `${event.type} ${event.taskId} ${event.agentId} ${event.fence}`;
-    case "task.waiting":
-      return `${event.type} ${event.taskId} ${event.resting.reason}`;
-    case "attempt.ended":
-      return `${event.type} ${event.taskId} ${event.attempt.fence} ${event.attempt.outcome} ${event.attempt.error?.code ?? ""} ${event.resting.reason}`;
-    case "task.settled":
-      return `${event.type} ${event.taskId} ${event.settlement.status} ${event.settlement.error?.code ?? ""} ${event.attempt?.fence ?? ""}`;
-    case "task.replayed":
-      return `${event.type} ${event.facts.spec.id}`;
-    case "agent.added":
-      return `${event.type} ${event.agent.name} ${event.agent.id}`;
-    default:
-      return `${event.type} ${"taskId" in event ? event.taskId : "pool" in event ? event.pool : ""}`;
-  }
 }
