@@ -141,3 +141,12 @@ test("a repeated request finds its task where the first one put it", async () =>
   for (let n = 0; n < 3; n++) expect((await troupe.route(once, { selector: "round_robin" })).pool).toBe("a");
   expect((await a.tasks()).items).toHaveLength(1);
 });
+
+test("R-B02 a known key does not lead to a pool outside the allow list", async () => {
+  const troupe = await aTroupe();
+  await addPool(troupe, "a");
+  await addPool(troupe, "b");
+  const once = { prompt: "x", idempotencyKey: "k" };
+  expect((await troupe.route(once)).pool).toBe("a");
+  await expect(troupe.route(once, { allow: ["b"] })).rejects.toMatchObject({ code: "conflict" });
+});
