@@ -11,9 +11,11 @@ export {
   functionAgent,
   type LibraryPoolOptions,
   type Pool,
+  type Routed,
   type SubmittedTask,
   type Troupe,
   type TroupeOptions,
+  type TroupeRouteOptions,
 } from "./engine/library.ts";
 export type { TaskInput } from "./engine/options.ts";
 export type {

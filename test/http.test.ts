@@ -141,6 +141,7 @@ const ROUTES = [
   "POST /v1/pools/:pool/tasks",
   "POST /v1/pools/:pool/tasks/batch",
   "GET /v1/tasks",
+  "POST /v1/tasks",
   "GET /v1/dead-letters",
   "DELETE /v1/dead-letters/:id",
   "GET /v1/tasks/:id",
@@ -621,6 +622,38 @@ describe("submitting", () => {
       expect((await get(`/v1/tasks?pool=${pool}`)).body.items).toEqual([]);
     },
   );
+});
+
+describe("routing", () => {
+  test("S4-19 R-B02 a task without a pool is given one of those allowed, and told which", async () => {
+    const [first, second] = [await aPool(), await aPool()];
+    await anAgent(first);
+    const request = { prompt: "x", selector: "least_loaded", allow: [first, second] };
+    const { status, body, headers } = await post("/v1/tasks", request);
+    expect(status).toBe(201);
+    expect(body).toMatchObject({ pool: first, selector: "least_loaded", considered: [first, second] });
+    expect(body.task).toMatchObject({ pool: first, prompt: "x", status: "pending" });
+    expect(headers.get("location")).toBe(`/v1/tasks/${body.task.id}`);
+    const wish = await post("/v1/tasks", { prompt: "x", selector: "affinity", pool: second, allow: [first, second] });
+    expect(wish.body).toMatchObject({ pool: second, selector: "affinity" });
+  });
+
+  test("is 200 for a known key, 503 without a pool, 422 for what is not known", async () => {
+    const pool = await aPool();
+    const request = { prompt: "x", allow: [pool], idempotencyKey: `key-of-${pool}` };
+    expect((await post("/v1/tasks", request)).status).toBe(201);
+    expect((await post("/v1/tasks", request)).status).toBe(200);
+    expectProblem(await post("/v1/tasks", { prompt: "x", allow: [] }), 503, "no_capacity");
+    const bad = [
+      [{ prompt: "x", selector: "best" }, "selector"],
+      [{ prompt: "x", selector: "affinity" }, "pool"],
+      [{ prompt: "x", allow: "all" }, "allow"],
+      [{ allow: [pool] }, "prompt"],
+      [{ prompt: "x", colour: "red", allow: [pool] }, "colour"],
+    ] as const;
+    for (const [body, path] of bad) expectProblem(await post("/v1/tasks", body), 422, "invalid", { path });
+    expectProblem(await post("/v1/tasks", [1]), 422, "invalid");
+  });
 });
 
 describe("a batch", () => {

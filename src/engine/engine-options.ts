@@ -6,6 +6,7 @@ import type { Entropy, Random } from "../base/random.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Store } from "../stores/store.ts";
 import type { Limits, PoolOptionsInput } from "./options.ts";
+import type { RoutingInput } from "./routing.ts";
 
 /** One thing that happened, for whoever keeps logs. */
 export interface LogEvent {
@@ -29,6 +30,8 @@ export interface EngineOptions {
   readonly random?: Random;
   readonly entropy?: Entropy;
   readonly limits?: Limits;
+  /** How tasks that name no pool are given one. */
+  readonly routing?: RoutingInput | undefined;
   readonly log?: (event: LogEvent) => void;
   /** The engine can't go on (failed commit, broken invariant): everything that waits has been refused. */
   readonly onFatal?: (error: unknown) => void;

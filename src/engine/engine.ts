@@ -9,6 +9,7 @@ import { createSystemRandom, type Entropy, systemEntropy } from "../base/random.
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import { restore } from "../core/restore.ts";
 import type { NamespaceState } from "../core/state.ts";
+import type { Selection } from "../policies/selector.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { Crew } from "./crew.ts";
 import type { EngineOptions } from "./engine-options.ts";
@@ -28,6 +29,8 @@ import { Performer } from "./performer.ts";
 import { openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
+import type { RouteOptions } from "./routing.ts";
+import { RoutingDesk } from "./routing-desk.ts";
 import { TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
@@ -48,6 +51,8 @@ export interface LocalEngine extends Engine {
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
   settlement(id: TaskId): Promise<SettledRow>;
+  /** The pool that `route` would choose now. */
+  choosePool(task: TaskInput, options: RouteOptions): Promise<Selection>;
   /** A gate that a function of this process watches. */
   watchGate(
     name: string,
@@ -107,6 +112,7 @@ class RunningEngine implements LocalEngine {
   readonly #workers: WorkerDesk;
   readonly #metrics: MetricsDesk;
   readonly #events: EventHub;
+  readonly #routing: RoutingDesk;
   readonly #gates: GateDesk;
   readonly #performer: Performer;
   readonly #onFatal: (error: unknown) => void;
@@ -174,6 +180,7 @@ class RunningEngine implements LocalEngine {
     this.#tasks = new TaskDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
+    this.#routing = new RoutingDesk(this.#frame, { metrics, random, routing: options.routing });
     this.#gates = new GateDesk(this.#frame);
     this.#performer = new Performer(this.#frame, this.#workers, this.#gates);
     this.#onFatal = options.onFatal ?? (() => {});
@@ -229,6 +236,11 @@ class RunningEngine implements LocalEngine {
     tasks: readonly TaskInput[],
     options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
   ) => this.#tasks.submitBatch(pool, tasks, options);
+  choosePool = (task: TaskInput, options: RouteOptions) => this.#routing.choose(task, options);
+  route = async (task: TaskInput, options: RouteOptions = {}) => {
+    const chosen = await this.#routing.choose(task, options);
+    return { ...(await this.#tasks.submit(chosen.pool, task)), ...chosen };
+  };
   task = (id: string) => this.#tasks.get(id);
   events = (options: ListenOptions = {}) => this.#events.listen(options);
   taskEvents = (id: string, options: ListenOptions = {}) => taskEvents(this.#frame, this.#events, id, options);

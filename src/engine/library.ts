@@ -6,12 +6,14 @@ import { ERROR_CODES, type ErrorCode, isPoolError, PoolError } from "../base/err
 import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { SettledFacts } from "../core/record.ts";
+import type { Selection } from "../policies/selector.ts";
 import { openStore } from "../stores/open.ts";
 import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { GateFunction } from "./gate-desk.ts";
 import { GATE_PROBE_DEFAULTS } from "./gate-options.ts";
 import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
+import type { RouteOptions, RoutingInput } from "./routing.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
 import type {
   AgentView,
@@ -68,6 +70,10 @@ export interface TroupeOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: (event: LogEvent) => void;
+  /** Category → types that `route` prefers its pools for, with the selector `category`. */
+  readonly categories?: RoutingInput["categories"];
+  /** Types that `route` gives to the pool that fails them least, whatever the selector; `"*"` is all. */
+  readonly fitness?: RoutingInput["fitness"];
 }
 
 export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "deadlineAt"> {
@@ -141,6 +147,14 @@ export interface Pool extends AsyncDisposable, Gates {
   close(options?: { drainMs?: number | undefined }): Promise<void>;
 }
 
+/** Who may be chosen and how, and limits of the whole call as in `execute`. */
+export interface TroupeRouteOptions extends RouteOptions, Pick<ExecuteOptions, "timeoutMs" | "signal"> {}
+
+/** A task that was routed and has been completed. */
+export interface Routed extends Selection {
+  readonly result: unknown;
+}
+
 export interface Troupe extends AsyncDisposable, Gates {
   create(options?: LibraryPoolOptions): Promise<Pool>;
   /** Undefined for an unknown id. */
@@ -148,6 +162,12 @@ export interface Troupe extends AsyncDisposable, Gates {
   list(): PoolView[];
   /** False for an unknown id. */
   delete(id: string, options?: { timeoutMs?: number | undefined }): Promise<boolean>;
+  /**
+   * Hands a task to a pool that a selector chooses (`least_loaded` when none is named) and waits for its result.
+   *
+   * @throws PoolError as `execute`, and `no_capacity` when no pool may be chosen
+   */
+  route(task: string | TaskInput, options?: TroupeRouteOptions): Promise<Routed>;
   health(): EngineHealth;
   /** Stops everything. Safe to call twice. */
   close(options?: { drainMs?: number | undefined }): Promise<void>;
@@ -160,8 +180,8 @@ export async function createTroupe(options: TroupeOptions = {}): Promise<Troupe>
 
 /** One pool with an engine of its own; closing the pool closes both. */
 export async function createPool(options: LibraryPoolOptions & TroupeOptions = {}): Promise<Pool> {
-  const { store, dataDir, clock, random, log, ...pool } = options;
-  const engine = await open({ ...without({ store, dataDir, clock, random, log }) });
+  const { store, dataDir, clock, random, log, categories, fitness, ...pool } = options;
+  const engine = await open({ ...without({ store, dataDir, clock, random, log, categories, fitness }) });
   try {
     const id = await openPool(engine, pool);
     return new LocalPool(engine, id, (close) => engine.close(close));
@@ -178,8 +198,15 @@ function without<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K],
   >;
 }
 
-async function open({ store = "memory:", dataDir = "./.troupe", ...rest }: TroupeOptions): Promise<LocalEngine> {
-  return startEngine({ store: await openStore(store, { dataDir }), dataDir, ...rest });
+async function open({
+  store = "memory:",
+  dataDir = "./.troupe",
+  categories,
+  fitness,
+  ...rest
+}: TroupeOptions): Promise<LocalEngine> {
+  const routing = { categories, fitness };
+  return startEngine({ store: await openStore(store, { dataDir }), dataDir, routing, ...rest });
 }
 
 async function openPool(
@@ -242,6 +269,14 @@ class LocalTroupe implements Troupe {
       if (isPoolError(error, "not_found")) return false;
       throw error;
     }
+  }
+
+  async route(task: string | TaskInput, options: TroupeRouteOptions = {}): Promise<Routed> {
+    const { timeoutMs, signal, ...routing } = options;
+    const input = typeof task === "string" ? { prompt: task } : task;
+    const chosen = await this.#engine.choosePool(input, routing);
+    const pool = new LocalPool(this.#engine, chosen.pool, async () => {});
+    return { ...chosen, result: await pool.execute(input, { timeoutMs, signal }) };
   }
 
   health(): EngineHealth {

@@ -1,10 +1,12 @@
 /** What the doors (library, HTTP, CLI) may ask of a running engine. */
 import type { Json } from "../base/json.ts";
 import type { PoolMode } from "../core/pool.ts";
+import type { Selection } from "../policies/selector.ts";
 import type { ListenOptions } from "./event-hub.ts";
 import type { EventFrame } from "./event-listener.ts";
 import type { GateInput } from "./gate-options.ts";
 import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
+import type { RouteOptions } from "./routing.ts";
 import type {
   AgentView,
   AnalyticsView,
@@ -128,6 +130,8 @@ export interface Engine {
 
   /** `signal` ends the wait for room in a full queue, if the pool lets submissions wait. */
   submit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<Submitted>;
+  /** As `submit`, to a pool that a selector chooses. `no_capacity` when none may be chosen. */
+  route(task: TaskInput, options?: RouteOptions): Promise<Submitted & Selection>;
   /** All or nothing; with `partial` each a task or its error, in order. */
   submitBatch(
     pool: string,

@@ -4,6 +4,7 @@ import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, ty
 import { z } from "zod";
 import { isPoolError, messageOf, PoolError } from "../base/errors.ts";
 import { LIMIT_DEFAULTS, type PoolOptionsInput, poolSchema, resolvePool } from "../engine/options.ts";
+import { routingSchema } from "../engine/routing.ts";
 import { configProblem, type Origin, parseConfig, type Step, splitPath } from "./config-problem.ts";
 
 /** 1 MB: a configuration is written by people. */
@@ -29,6 +30,8 @@ const serverSchema = z.strictObject({
   store: storeSchema.optional(),
   shutdown: z.strictObject({ drainMs: drainSchema.optional() }).optional(),
   limits: z.strictObject({ maxProcesses: z.int().min(1).max(10_000).optional() }).optional(),
+  categories: routingSchema.shape.categories,
+  fitness: routingSchema.shape.fitness,
 });
 
 /** `pools` is read apart, because it is a list or a map. */

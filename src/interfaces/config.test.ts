@@ -46,9 +46,15 @@ describe("where values come from", () => {
       store: "sqlite:./troupe.db",
       shutdown: { drainMs: 5_000 },
       limits: { maxProcesses: 100 },
+      routing: { categories: undefined, fitness: undefined },
       pools: [],
       warnings: [],
     });
+  });
+
+  test("R-11 R-09 categories and fitness of routing come from the file", () => {
+    writeFileSync(join(cwd, "troupe.yaml"), "server: { categories: { gpu: [vision] }, fitness: [poem] }\n");
+    expect(loadConfig({ env: {}, cwd }).routing).toEqual({ categories: { gpu: ["vision"] }, fitness: ["poem"] });
   });
 
   const FILE = `

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { MARK_VARIABLE } from "../agents/mark.ts";
 import { PoolError } from "../base/errors.ts";
 import { LIMIT_DEFAULTS, type Limits, type PoolOptionsInput } from "../engine/options.ts";
+import type { RoutingInput } from "../engine/routing.ts";
 import { DEFAULT_FILE } from "../stores/open.ts";
 import {
   authSchema,
@@ -54,6 +55,8 @@ export interface ServerConfig {
   readonly store: string;
   readonly shutdown: { readonly drainMs: number };
   readonly limits: Limits;
+  /** How tasks that name no pool are given one. */
+  readonly routing: RoutingInput;
   readonly pools: readonly PoolOptionsInput[];
   /** What is odd but not wrong, one sentence each. */
   readonly warnings: readonly string[];
@@ -124,6 +127,7 @@ export function loadConfig({ file, env, flags = {}, cwd = process.cwd() }: Confi
       drainMs: over(drainSchema, undefined, "TROUPE_DRAIN_MS") ?? server.shutdown?.drainMs ?? SERVER_DEFAULTS.drainMs,
     },
     limits: { ...LIMIT_DEFAULTS, maxProcesses: server.limits?.maxProcesses ?? LIMIT_DEFAULTS.maxProcesses },
+    routing: { categories: server.categories, fitness: server.fitness },
     pools,
     warnings: unknownVariables(env),
   };

@@ -43,7 +43,8 @@ export async function openServer({ config, log, onFatal, entropy = systemEntropy
     key = ensureKey(keyFile, entropy);
     // Before the engine starts a task, because a start that is refused must not disturb any.
     await checkAddress(host, port);
-    engine = await openEngine({ store, dataDir: data, pools: config.pools, limits: config.limits, log, onFatal });
+    const { pools, limits, routing } = config;
+    engine = await openEngine({ store, dataDir: data, pools, limits, routing, log, onFatal });
   } catch (error) {
     await store.close();
     throw config.file !== undefined && isPoolError(error, "invalid") ? wrongInFile(config.file, error) : error;

@@ -1,5 +1,8 @@
 /** Tasks: submitted, waited for, listed, cancelled, replayed; and what agents report of them. */
+
+import { invalid } from "../../../base/errors.ts";
 import { type EditInput, parseWith, type TaskInput } from "../../../engine/options.ts";
+import type { RouteOptions } from "../../../engine/routing.ts";
 import type { TaskView } from "../../../engine/view.ts";
 import { BATCH_LIMIT_BYTES, RESULT_LIMIT_BYTES, readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
@@ -39,6 +42,15 @@ function addSubmitRoutes(app: App, { engine, closing }: Doors): void {
         : await waiting(c, closing, (signal) => engine.waitFor(task.id, { waitMs, signal }));
     const settledMeanwhile = waitMs > 0 && isFinal(shown);
     return c.json(shown, created && !settledMeanwhile ? 201 : 200, { location: `/v1/tasks/${task.id}` });
+  });
+
+  app.post("/v1/tasks", noQuery, async (c) => {
+    const body = await readBody(c);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) throw invalid("", "expected an object");
+    // The engine checks both parts with the schemas that every door shares.
+    const { selector, allow, pool, ...task } = body as Record<string, unknown>;
+    const { created, ...routed } = await engine.route(task as TaskInput, { selector, allow, pool } as RouteOptions);
+    return c.json(routed, created ? 201 : 200, { location: `/v1/tasks/${routed.task.id}` });
   });
 
   app.post("/v1/pools/:pool/tasks/batch", noQuery, async (c) => {
