@@ -158,6 +158,8 @@ const ROUTES = [
   "POST /v1/pools/:pool/agents",
   "GET /v1/agents/:id",
   "POST /v1/agents/:id/claim",
+  "POST /v1/agents/:id/fail",
+  "POST /v1/agents/:id/recover",
   "POST /v1/agents/:id/heartbeat",
   "GET /v1/gates",
   "GET /v1/gates/:name",
@@ -1534,4 +1536,20 @@ describe("gates and modes", () => {
     expectProblem(await post("/v1/pools/none/pause"), 404, "not_found");
     expectProblem(await post(`/v1/pools/${pool}/pause`, { forMs: 5 }), 422, "invalid", { path: "forMs" });
   });
+});
+
+test("S0-19 S0-22 S0-40 S0-41 an agent that an operator fails loses its task, and is unhealthy until recovered", async () => {
+  const pool = await aPool({ retry: { maxAttempts: 2 } });
+  const ada = await anAgent(pool);
+  const { id } = await aTask(pool);
+  const { fence } = await claim(ada);
+  const failed = await post(`/v1/agents/${ada}/fail`, { reason: "on fire" });
+  expect(failed.body.agent.health).toBe("unhealthy");
+  expect(failed.body.task).toEqual({ id, status: "pending", reassigned: false, failedForGood: false });
+  expectProblem(await post(`/v1/tasks/${id}/complete`, { fence, result: 1 }), 409, "stale_fence");
+  expect((await get(`/v1/agents/${ada}`)).body.health).toBe("unhealthy");
+  expect((await post(`/v1/agents/${ada}/fail`)).body.task).toBeNull();
+  expect((await post(`/v1/agents/${ada}/recover`)).body.health).toBe("healthy");
+  expectProblem(await post("/v1/agents/none/fail"), 404, "not_found");
+  expectProblem(await post("/v1/agents/none/recover"), 404, "not_found");
 });

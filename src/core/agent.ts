@@ -49,6 +49,8 @@ export interface AgentIdentity {
   readonly priority: number;
   readonly metadata?: { readonly [key: string]: Json } | undefined;
   readonly isolation: Isolation;
+  /** Why an operator has failed it; it stays unhealthy until the operator takes that back. */
+  readonly failed?: string | undefined;
   readonly rate?: RateOptions | undefined;
 }
 

@@ -85,6 +85,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "agent.added":
       addAgent(state, event.agent, nowMs);
       break;
+    case "agent.changed":
+      changeAgent(state, event.agent, nowMs);
+      break;
     case "agent.removed":
       removeAgent(state, event.agentId, event.pool);
       break;
@@ -398,6 +401,7 @@ function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number)
     rate: rateOf(state, identity),
     measure: newMeasure(),
   };
+  hearOperator(agent);
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seat(agent);
   rosterChanged(state, agent, nowMs);
@@ -427,6 +431,18 @@ function usedRate(state: NamespaceState, rate: Rate, nowMs: number): void {
     refresh(state, agentOf(state, agentId), nowMs);
     state.due.add({ kind: "recheck", atMs, agentId });
   }
+}
+
+function changeAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number): void {
+  const agent = agentOf(state, identity.id);
+  agent.identity = identity;
+  hearOperator(agent);
+  rosterChanged(state, agent, nowMs);
+}
+
+function hearOperator(agent: Agent): void {
+  const { failed } = agent.identity;
+  hear(agent, { source: "operator", health: failed === undefined ? "healthy" : "unhealthy", reason: failed ?? "" });
 }
 
 function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {

@@ -32,6 +32,8 @@ export type Command =
   /** Cancels what is open and removes pool and agents. */
   | { readonly type: "delete_pool"; readonly pool: PoolId }
   | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }
+  | { readonly type: "fail_agent"; readonly agentId: AgentId; readonly reason: string }
+  | { readonly type: "recover_agent"; readonly agentId: AgentId }
   | { readonly type: "remove_agent"; readonly agentId: AgentId }
   | {
       readonly type: "submit";
@@ -133,6 +135,8 @@ export type Reply =
       readonly items: readonly ({ readonly taskId: TaskId; readonly created: boolean } | { readonly error: unknown })[];
     }
   | { readonly type: "agent"; readonly agentId: AgentId }
+  /** Attempts that an operator's word ended. */
+  | { readonly type: "agent_failed"; readonly ended: readonly { readonly taskId: TaskId; readonly number: number }[] }
   | { readonly type: "cancelled"; readonly count: number }
   | { readonly type: "count"; readonly count: number }
   | {

@@ -27,6 +27,8 @@ export type DurableEvent =
   | { readonly type: "pool.mode"; readonly pool: PoolId; readonly mode: PoolMode }
   | { readonly type: "gate.changed"; readonly gate: Gate }
   | { readonly type: "agent.added"; readonly agent: AgentIdentity }
+  /** An operator has said something of it. */
+  | { readonly type: "agent.changed"; readonly agent: AgentIdentity }
   | { readonly type: "agent.removed"; readonly agentId: AgentId; readonly pool: PoolId }
   | {
       readonly type: "task.submitted";
@@ -208,6 +210,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "gate.changed": true,
   "agent.added": true,
   "agent.removed": true,
+  "agent.changed": true,
   "task.submitted": true,
   "task.waiting": true,
   "task.deadline_near": true,

@@ -9,6 +9,7 @@ import { gateProbed, setGate } from "./gating.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, extendAll, renewAll, started, timeOut, vouch } from "./lease.ts";
 import { matchReady } from "./match.ts";
+import { failAgent, recoverAgent } from "./operator.ts";
 import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts";
 import { spareWaiting } from "./poison.ts";
 import type { PoolOptions } from "./pool.ts";
@@ -80,6 +81,10 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return deletePool(state, command.pool, turn);
     case "add_agent":
       return addAgent(state, command, turn);
+    case "fail_agent":
+      return failAgent(state, command, turn);
+    case "recover_agent":
+      return recoverAgent(state, command, turn);
     case "remove_agent":
       return removeAgent(state, command.agentId, turn);
     case "agent_ready":

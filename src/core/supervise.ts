@@ -86,7 +86,8 @@ export function join(state: NamespaceState, command: Extract<Command, { type: "j
   const error = { code: "replaced", message: "its agent was replaced" };
   endAllOn(state, id, { name: "lost", blame: "agent", kill: false, error }, turn);
   if (known.claim !== undefined) closeClaim(known, turn);
-  turn.record({ type: "agent.added", agent: { ...agent, id, ordinal } });
+  const { failed } = known.identity;
+  turn.record({ type: "agent.added", agent: { ...agent, id, ordinal, ...(failed === undefined ? {} : { failed }) } });
   if (!live) becomeReady(state, id, turn);
   else turn.record({ type: "agent.seen", agentId: id, atMs: turn.nowMs });
   return { type: "agent", agentId: id };

@@ -256,6 +256,8 @@ class RunningEngine implements LocalEngine {
   join = (pool: string, agent: JoinInput) => this.#workers.join(pool, agent);
   agents = (pool: string) => this.#workers.agents(pool);
   agent = (id: string) => this.#workers.agent(id);
+  failAgent = (id: string, reason?: string) => this.#workers.failAgent(id, reason);
+  recoverAgent = (id: string) => this.#workers.recoverAgent(id);
   claim = (
     id: string,
     claim: { max: number; waitMs: number; types?: readonly string[] | undefined },

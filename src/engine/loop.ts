@@ -230,6 +230,7 @@ export class Loop {
           pools.push({ id: event.pool, record: null });
           break;
         case "agent.added":
+        case "agent.changed":
           agents.push({ id: event.agent.id, record: event.agent });
           break;
         case "agent.removed":

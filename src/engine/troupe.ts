@@ -90,6 +90,18 @@ export interface FailInput {
   readonly details?: Json | undefined;
 }
 
+/** What failing an agent did to the task that it ran first. */
+export interface FailedAgent {
+  readonly agent: AgentView;
+  readonly task: null | {
+    readonly id: string;
+    readonly status: TaskStatus;
+    /** Another attempt of it has been given away since. */
+    readonly reassigned: boolean;
+    readonly failedForGood: boolean;
+  };
+}
+
 export interface EngineHealth {
   readonly status: "healthy" | "degraded" | "unhealthy";
   readonly pools: number;
@@ -161,6 +173,9 @@ export interface Engine {
   join(pool: string, agent: JoinInput): Promise<{ id: string; heartbeatMs: number; leaseMs: number; agent: AgentView }>;
   agents(pool: string): AgentView[];
   agent(id: string): AgentView;
+  /** It is unhealthy until `recoverAgent`, also over restarts; what runs on it is lost and tried elsewhere. */
+  failAgent(id: string, reason?: string): Promise<FailedAgent>;
+  recoverAgent(id: string): Promise<AgentView>;
   claim(
     agentId: string,
     claim: { max: number; waitMs: number; types?: readonly string[] | undefined },

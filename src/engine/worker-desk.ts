@@ -13,7 +13,7 @@ import { existingPool, type Frame, giveBack, processOf } from "./frame.ts";
 import { agentsInOrder, agentView, iso } from "./present.ts";
 import { newIsolation } from "./roll.ts";
 import { WAIT_LIMIT_MS } from "./task-desk.ts";
-import type { Claimed, Engine, FailInput, HeartbeatAnswer, JoinInput } from "./troupe.ts";
+import type { Claimed, Engine, FailedAgent, FailInput, HeartbeatAnswer, JoinInput } from "./troupe.ts";
 import type { AgentView, TaskView } from "./view.ts";
 
 /** Tasks that one claim may ask for. */
@@ -66,6 +66,21 @@ export class WorkerDesk {
     const agent = this.#frame.state.agents.get(asAgentId(id));
     if (agent === undefined) throw new PoolError("not_found", `no agent ${id}`, { details: { agentId: id } });
     return this.#agentView(agent);
+  }
+
+  async failAgent(id: string, reason = "failed by an operator"): Promise<FailedAgent> {
+    const reply = await this.#frame.loop.ask({ type: "fail_agent", agentId: asAgentId(id), reason });
+    const [first] = reply.type === "agent_failed" ? reply.ended : [];
+    const agent = this.agent(id);
+    if (first === undefined) return { agent, task: null };
+    const { status, attempts } = await this.#frame.reader.task(first.taskId);
+    const reassigned = attempts.some(({ number }) => number > first.number);
+    return { agent, task: { id: first.taskId, status, reassigned, failedForGood: status === "failed" } };
+  }
+
+  async recoverAgent(id: string): Promise<AgentView> {
+    await this.#frame.loop.ask({ type: "recover_agent", agentId: asAgentId(id) });
+    return this.agent(id);
   }
 
   #agentView(agent: Agent): AgentView {

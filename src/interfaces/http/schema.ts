@@ -51,6 +51,8 @@ export const replayBody = z.strictObject({ edit: z.record(z.string(), z.unknown(
 /** For routes whose path says it all. */
 export const emptyBody = z.strictObject({});
 
+export const failAgentBody = z.strictObject({ reason: z.string().max(10_000).optional() });
+
 export const joinBody = z.strictObject({
   kind: z
     .enum(AGENT_KINDS)

@@ -71,6 +71,7 @@ export class Audit {
       case "gate.changed":
         break;
       case "agent.added":
+      case "agent.changed":
         this.agents.set(event.agent.id, event.agent);
         break;
       case "agent.removed":

@@ -4,7 +4,7 @@ import { readBody } from "../body.ts";
 import { type App, type Doors, nodeOf } from "../context.ts";
 import { pageOf } from "../page.ts";
 import { noQuery, readQuery } from "../query.ts";
-import { claimBody, heartbeatBody, joinBody, pageQuery } from "../schema.ts";
+import { claimBody, emptyBody, failAgentBody, heartbeatBody, joinBody, pageQuery } from "../schema.ts";
 import { followReply, waiting } from "../wait.ts";
 
 export function addAgentRoutes(app: App, { engine, closing }: Doors): void {
@@ -21,6 +21,16 @@ export function addAgentRoutes(app: App, { engine, closing }: Doors): void {
 
   app.get("/v1/agents/:id", noQuery, (c) => {
     return c.json(engine.agent(c.req.param("id")));
+  });
+
+  app.post("/v1/agents/:id/fail", noQuery, async (c) => {
+    const { reason } = parseWith(failAgentBody, await readBody(c, { optional: true }));
+    return c.json(await engine.failAgent(c.req.param("id"), reason));
+  });
+
+  app.post("/v1/agents/:id/recover", noQuery, async (c) => {
+    parseWith(emptyBody, await readBody(c, { optional: true }));
+    return c.json(await engine.recoverAgent(c.req.param("id")));
   });
 
   app.post("/v1/agents/:id/claim", noQuery, async (c) => {
