@@ -28,6 +28,7 @@ import { Performer } from "./performer.ts";
 import { openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
+import { Retention } from "./retention.ts";
 import { TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
@@ -109,6 +110,7 @@ class RunningEngine implements LocalEngine {
   readonly #events: EventHub;
   readonly #gates: GateDesk;
   readonly #performer: Performer;
+  readonly #retention: Retention;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
   #ended = false;
@@ -134,6 +136,7 @@ class RunningEngine implements LocalEngine {
       committed: (commit) => metrics.take(commit),
       told: (settled, happened) => {
         this.#events.publish(happened);
+        this.#retention.saw(settled);
         this.#pools.look();
         waiters.tell(settled);
       },
@@ -176,6 +179,7 @@ class RunningEngine implements LocalEngine {
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
     this.#gates = new GateDesk(this.#frame);
     this.#performer = new Performer(this.#frame, this.#workers, this.#gates);
+    this.#retention = new Retention({ state, store, clock, loop, log });
     this.#onFatal = options.onFatal ?? (() => {});
   }
 
@@ -185,6 +189,7 @@ class RunningEngine implements LocalEngine {
     await loop.ask({ type: "recover" });
     for (const options of pools) await this.#pools.follow(options);
     this.#gates.begin();
+    this.#retention.lookLater();
     log({ level: "info", event: "engine.started", epoch: state.epoch, pools: state.pools.size });
   }
 
@@ -293,6 +298,7 @@ class RunningEngine implements LocalEngine {
       log({ level: "warn", event: "engine.not_drained", error: String(error) });
     }
     this.#gates.close();
+    await this.#retention.close();
     await crew.close();
     await this.#end(new PoolError("shutting_down", "the engine is closed", { retryable: true }));
     log({ level: "info", event: "engine.closed" });
@@ -323,6 +329,7 @@ class RunningEngine implements LocalEngine {
     this.#ended = true;
     this.#events.close();
     await loop.stop(reason);
+    await this.#retention.close();
     waiters.refuse(reason);
     heldCalls.refuse(reason);
     await store.close();
