@@ -8,6 +8,7 @@ import { refuseCycle } from "./graph.ts";
 import type { Pool } from "./pool.ts";
 import { refuseQuarantined } from "./quarantine.ts";
 import type { FingerprintOf } from "./quarantined.ts";
+import { isKeyKept } from "./retired.ts";
 import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
@@ -15,7 +16,7 @@ import type { Turn } from "./turn.ts";
 
 /** What was decided for one task. */
 type Decision =
-  | { readonly name: "known"; readonly taskId: TaskId }
+  | { readonly name: "known"; readonly taskId: TaskId; readonly expired?: FinalStatus | undefined }
   | { readonly name: "refused"; readonly error: PoolError }
   | {
       readonly name: "take";
@@ -152,7 +153,7 @@ function decide(
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
   // A repeated request is answered whatever has become of the pool: its caller may not know that it was carried out.
   const twin = sameRequest(state, spec, facts);
-  if (twin !== undefined) return { name: "known", taskId: twin };
+  if (twin !== undefined) return { name: "known", ...twin };
   refuseDraining(pool);
   refuseUnknownType(pool, spec);
   if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
@@ -180,21 +181,29 @@ export function refuseUnknownType({ options }: Pool, { type }: TaskSpec): void {
   throw new PoolError("invalid", message, { details: { path: "type", types } });
 }
 
-/** The task that was admitted under the same idempotency key. The same key with another body is a conflict. */
+/**
+ * The task that was admitted under the same idempotency key, or what the key remembers of it, until a day after its
+ * settlement. The same key with another body is a conflict.
+ */
 function sameRequest(
   state: NamespaceState,
   spec: TaskSpec,
-  { known, planned }: { known: Known; planned: Planned },
-): TaskId | undefined {
+  { known, planned, nowMs }: { known: Known; planned: Planned; nowMs: number },
+): { taskId: TaskId; expired?: FinalStatus } | undefined {
   const key = spec.idempotencyKey;
   if (key === undefined) return undefined;
   const openId = state.keys.get(key);
+  const settled = known.keys.get(key);
+  const old = known.oldKeys?.get(key);
   const earlier =
     (openId === undefined ? undefined : state.tasks.get(openId)?.spec) ??
     planned.keys.get(key) ??
-    known.keys.get(key)?.spec;
+    (settled !== undefined && isKeyKept(settled.settlement.settledAtMs, nowMs) ? settled.spec : undefined) ??
+    (old !== undefined && isKeyKept(old.settledAtMs, nowMs) ? old : undefined);
   if (earlier === undefined) return undefined;
-  if (earlier.bodyHash === spec.bodyHash) return earlier.id;
+  if (earlier.bodyHash === spec.bodyHash) {
+    return "status" in earlier ? { taskId: earlier.id, expired: earlier.status } : { taskId: earlier.id };
+  }
   throw new PoolError("conflict", "the idempotency key was used for another task", {
     details: { path: "idempotencyKey", taskId: earlier.id },
   });
@@ -224,6 +233,7 @@ function resolveDependencies(
 }
 
 function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "open" | undefined {
+  if (state.retired.has(id)) return undefined;
   const task = state.tasks.get(id);
   if (task !== undefined) return task.state.name === "settled" ? task.state.settlement.status : "open";
   return known.tasks.get(id)?.settlement.status;
@@ -240,7 +250,7 @@ function carryOut(
   decision: Decision,
   turn: Turn,
 ): Extract<Reply, { type: "submitted" }>["items"][number] {
-  if (decision.name === "known") return { taskId: decision.taskId, created: false };
+  if (decision.name === "known") return { taskId: decision.taskId, created: false, expired: decision.expired };
   if (decision.name === "refused") return { error: decision.error };
   const { spec, resting, waitsFor, failedDependencies } = decision;
   const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);

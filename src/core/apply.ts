@@ -22,6 +22,7 @@ import { type Kill, withKiller } from "./kill.ts";
 import { mayBeChosen, type Pool } from "./pool.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import { Rate } from "./rate.ts";
+import { rememberRetired } from "./retired.ts";
 import { againstAgent } from "./standing.ts";
 import type { NamespaceState } from "./state.ts";
 import {
@@ -205,10 +206,18 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       move(state, task, { name: "settled", settlement: event.settlement, fence: task.lastFence }, nowMs);
       if (event.settlement.deadLettered) poolOf(state, task.spec.pool).deadLetters.set(event.taskId, task.num);
       state.dependents.delete(event.taskId);
+      need(state, task.spec, -1);
       const { totals } = poolOf(state, task.spec.pool);
       totals[event.settlement.status] += 1;
       break;
     }
+    case "tasks.retired":
+      for (const { id } of event.tasks) state.pools.get(event.pool)?.deadLetters.delete(id);
+      rememberRetired(
+        state.retired,
+        event.tasks.map(({ id }) => id),
+      );
+      break;
     case "tasks.forgotten":
       for (const id of event.taskIds) forget(state, id);
       break;
@@ -643,11 +652,22 @@ function reopen(state: NamespaceState, event: Extract<Event, { type: "task.repla
 export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs: number): void {
   const { id, idempotencyKey, deadlineAtMs } = task.spec;
   state.tasks.set(id, task);
+  state.retired.delete(id);
+  need(state, task.spec, 1);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
   if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
   task.state = waitingState(resting);
   settleInto(state, task, nowMs);
+}
+
+/** An open task needs its dependencies until it is settled itself: their results go with it. */
+export function need(state: NamespaceState, { dependencies }: TaskSpec, by: 1 | -1): void {
+  for (const id of dependencies) {
+    const count = (state.needed.get(id) ?? 0) + by;
+    if (count > 0) state.needed.set(id, count);
+    else state.needed.delete(id);
+  }
 }
 
 /** Its deadline is near: from now on it stands where its new priority puts it. */

@@ -7,12 +7,15 @@ import type { Outcome } from "./outcome.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
-import type { TaskSpec } from "./task.ts";
+import type { KeyRecord, OldTask } from "./retired.ts";
+import type { FinalStatus, TaskSpec } from "./task.ts";
 
 /** Settled tasks that a command names, as they were when it was looked up. */
 export interface Known {
   readonly tasks: ReadonlyMap<TaskId, SettledFacts>;
   readonly keys: ReadonlyMap<string, SettledFacts>;
+  /** Keys whose tasks are gone. */
+  readonly oldKeys?: ReadonlyMap<string, KeyRecord> | undefined;
 }
 
 export type Command =
@@ -115,6 +118,13 @@ export type Command =
   | { readonly type: "recover" }
   /** The engine itself was late: nobody's lease may end because of that. */
   | { readonly type: "extend_leases" }
+  /** The oldest settled tasks of a pool, as the store has them, and all that it has of the pool. */
+  | {
+      readonly type: "retire";
+      readonly pool: PoolId;
+      readonly oldest: readonly OldTask[];
+      readonly kept: { readonly count: number; readonly bytes: number };
+    }
   | { readonly type: "forget"; readonly taskIds: readonly TaskId[] }
   | { readonly type: "drain"; readonly matching: boolean }
   /** Ends what runs here as `released`; with `cancel` everything open is cancelled instead. */
@@ -132,11 +142,15 @@ export type Reply =
   /** In the order of the specs: the task, and whether it is new. With `partial` also refusals. */
   | {
       readonly type: "submitted";
-      readonly items: readonly ({ readonly taskId: TaskId; readonly created: boolean } | { readonly error: unknown })[];
+      readonly items: readonly (
+        | { readonly taskId: TaskId; readonly created: boolean; readonly expired?: FinalStatus | undefined }
+        | { readonly error: unknown }
+      )[];
     }
   | { readonly type: "agent"; readonly agentId: AgentId }
   /** Attempts that an operator's word ended. */
   | { readonly type: "agent_failed"; readonly ended: readonly { readonly taskId: TaskId; readonly number: number }[] }
+  | { readonly type: "retired"; readonly count: number }
   | { readonly type: "cancelled"; readonly count: number }
   | { readonly type: "count"; readonly count: number }
   | {

@@ -10,6 +10,7 @@ import type { Kill } from "./kill.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
+import type { RetiredEvent } from "./retired.ts";
 import type { Attempt, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
 
 /** What a task waits for once it waits again. */
@@ -102,6 +103,8 @@ export type DurableEvent =
   /** What killed its agents is not taken again. */
   | ({ readonly type: "payload.quarantined" } & Quarantined)
   | { readonly type: "payload.released"; readonly pool: PoolId; readonly fingerprint: string }
+  /** Settled tasks that the store lets go. */
+  | RetiredEvent
   /** A dead letter begins a new life. Carries what the core had let go. */
   | {
       readonly type: "task.replayed";
@@ -221,6 +224,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "task.settled": true,
   "task.replayed": true,
   "dead_letter.dropped": true,
+  "tasks.retired": true,
   "task.spared": true,
   "payload.quarantined": true,
   "payload.released": true,

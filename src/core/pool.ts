@@ -8,6 +8,7 @@ import type { DrainRate } from "../policies/drain-rate.ts";
 import type { HealthOptions } from "../policies/health.ts";
 import type { PoolLatency } from "../policies/measure.ts";
 import type { RestartOptions } from "../policies/restart.ts";
+import type { RetentionOptions } from "../policies/retention.ts";
 import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { AgentIdentity, AgentKind } from "./agent.ts";
 import type { Quarantined } from "./quarantined.ts";
@@ -144,6 +145,8 @@ export interface PoolOptions {
   readonly lease: LeaseOptions;
   /** Limit of one attempt, from its start. Undefined = none. */
   readonly timeoutMs?: number | undefined;
+  /** How long settled tasks are kept. */
+  readonly retention: RetentionOptions;
   /** An agent busy on one task for longer than this is unhealthy. Undefined = never. */
   readonly stuckMs?: number | undefined;
   /** `restart`: a daemon is ended as well, and started again. */

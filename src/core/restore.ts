@@ -1,7 +1,7 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "./agent.ts";
-import { apply, enter, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
+import { apply, enter, need, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
 import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
 import type { Gate } from "./gate.ts";
@@ -94,6 +94,7 @@ function resume(state: NamespaceState, task: Task, lease: Lease): void {
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
   if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
+  need(state, task.spec, 1);
   task.state = { name: "leased", lease };
   const pool = poolOf(state, task.spec.pool);
   pool.counts.leased += 1;

@@ -29,6 +29,10 @@ export interface NamespaceState {
   readonly dependents: Map<TaskId, TaskId[]>;
   /** Submissions that wait for room; pools without any are not there. */
   readonly overflow: Map<PoolId, HeldLine>;
+  /** How many open tasks depend on a task. */
+  readonly needed: Map<TaskId, number>;
+  /** Tasks that left the store lately. */
+  readonly retired: Set<TaskId>;
   readonly due: Due;
   /** Pools in which work may have become possible since the last match. */
   readonly dirty: Set<PoolId>;
@@ -60,6 +64,8 @@ export function emptyState(epoch: number): NamespaceState {
     heldTypes: new Map(),
     dependents: new Map(),
     overflow: new Map(),
+    needed: new Map(),
+    retired: new Set(),
     due: new Due(),
     dirty: new Set(),
     choosers: new Map(),

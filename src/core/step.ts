@@ -14,6 +14,7 @@ import { admitHeld, giveUpHeld, letGo, refuseHeld, submit } from "./overflow.ts"
 import { spareWaiting } from "./poison.ts";
 import type { PoolOptions } from "./pool.ts";
 import { release, releasePayload } from "./quarantine.ts";
+import { retire } from "./retire.ts";
 import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
@@ -101,6 +102,8 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return recover(state, turn);
     case "extend_leases":
       return extendAll(state, turn);
+    case "retire":
+      return retire(state, command, turn);
     case "forget":
       turn.record({ type: "tasks.forgotten", taskIds: command.taskIds });
       return DONE;

@@ -29,6 +29,7 @@ import { Performer } from "./performer.ts";
 import { openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
+import { Retention } from "./retention.ts";
 import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
 import { TaskDesk } from "./task-desk.ts";
@@ -115,6 +116,7 @@ class RunningEngine implements LocalEngine {
   readonly #routing: RoutingDesk;
   readonly #gates: GateDesk;
   readonly #performer: Performer;
+  readonly #retention: Retention;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
   #ended = false;
@@ -140,6 +142,7 @@ class RunningEngine implements LocalEngine {
       committed: (commit) => metrics.take(commit),
       told: (settled, happened) => {
         this.#events.publish(happened);
+        this.#retention.saw(settled);
         this.#pools.look();
         waiters.tell(settled);
       },
@@ -183,6 +186,7 @@ class RunningEngine implements LocalEngine {
     this.#routing = new RoutingDesk(this.#frame, { metrics, random, routing: options.routing });
     this.#gates = new GateDesk(this.#frame);
     this.#performer = new Performer(this.#frame, this.#workers, this.#gates);
+    this.#retention = new Retention({ state, store, clock, loop, log });
     this.#onFatal = options.onFatal ?? (() => {});
   }
 
@@ -192,6 +196,7 @@ class RunningEngine implements LocalEngine {
     await loop.ask({ type: "recover" });
     for (const options of pools) await this.#pools.follow(options);
     this.#gates.begin();
+    this.#retention.lookLater();
     log({ level: "info", event: "engine.started", epoch: state.epoch, pools: state.pools.size });
   }
 
@@ -307,6 +312,7 @@ class RunningEngine implements LocalEngine {
       log({ level: "warn", event: "engine.not_drained", error: String(error) });
     }
     this.#gates.close();
+    await this.#retention.close();
     await crew.close();
     await this.#end(new PoolError("shutting_down", "the engine is closed", { retryable: true }));
     log({ level: "info", event: "engine.closed" });
@@ -337,6 +343,7 @@ class RunningEngine implements LocalEngine {
     this.#ended = true;
     this.#events.close();
     await loop.stop(reason);
+    await this.#retention.close();
     waiters.refuse(reason);
     heldCalls.refuse(reason);
     await store.close();

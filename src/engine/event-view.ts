@@ -43,6 +43,8 @@ function fieldsOf(event: DurableEvent | Notice): Fields {
     }
     case "task.waiting":
       return { taskId: event.taskId, waiting: waitingOf(event.resting) };
+    case "task.deadline_near":
+      return { taskId: event.taskId, priority: PRIORITY_NAMES[event.priority] };
     case "task.dependency_met":
       return { taskId: event.taskId, dependency: event.dependency, failed: event.failed };
     case "task.leased": {

@@ -15,6 +15,7 @@ import type { Gate } from "../core/gate.ts";
 import type { Pool } from "../core/pool.ts";
 import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
+import type { KeyRecord } from "../core/retired.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import { Turn } from "../core/turn.ts";
@@ -199,6 +200,9 @@ export class Loop {
     const pools: Commit["pools"][number][] = [];
     const agents: Commit["agents"][number][] = [];
     const dropped: Commit["dropped"][number][] = [];
+    const retired: NonNullable<Commit["retired"]>[number][] = [];
+    const keys: KeyRecord[] = [];
+    let keysBeforeMs: number | undefined;
     const quarantined: Commit["quarantine"][number][] = [];
     const gates: Gate[] = [];
     for (const event of turn.durable) {
@@ -236,6 +240,11 @@ export class Loop {
         case "agent.removed":
           agents.push({ id: event.agentId, record: null });
           break;
+        case "tasks.retired":
+          retired.push(...event.tasks);
+          keys.push(...event.keys);
+          keysBeforeMs = event.keysBeforeMs;
+          break;
         case "payload.quarantined": {
           const { type: _, ...record } = event;
           quarantined.push({ pool: event.pool, fingerprint: event.fingerprint, record });
@@ -257,7 +266,20 @@ export class Loop {
       }
     }
     const firstSeq = this.#lastSeq + 1;
-    const facts = { admitted, open, settled, reopened, dropped, pools, agents, gates, quarantine: quarantined };
+    const facts = {
+      admitted,
+      open,
+      settled,
+      reopened,
+      dropped,
+      pools,
+      agents,
+      gates,
+      quarantine: quarantined,
+      retired,
+      keys,
+      keysBeforeMs,
+    };
     return { firstSeq, atMs: turn.nowMs, events: turn.durable, ...facts };
   }
 

@@ -20,12 +20,15 @@ import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
 import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
 import { RESTART_DEFAULTS } from "../policies/restart.ts";
+import { RETENTION_DEFAULTS } from "../policies/retention.ts";
 import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retry-budget.ts";
 
 /** 30 days: nothing that is bounded by a duration may wait longer. */
 const LONGEST_MS = 30 * 24 * 3_600_000;
 /** 10 min: a submission that waits for room is kept in memory, and holds what was looked up for it. */
 const LONGEST_HOLD_MS = 600_000;
+/** 10 years of settled tasks. */
+const LONGEST_KEPT_MS = 3_650 * 24 * 3_600_000;
 /** Entries a list in a request may have. */
 const LONGEST_LIST = 10_000;
 
@@ -278,6 +281,13 @@ export const poolSchema = z.strictObject({
     .optional(),
   lease: z.strictObject({ ttlMs: duration(100).optional(), renewMs: duration(10).optional() }).optional(),
   timeoutMs: duration(1).optional(),
+  retention: z
+    .strictObject({
+      count: count(0, 100_000_000).optional(),
+      ageMs: z.int().min(1).max(LONGEST_KEPT_MS).optional(),
+      bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+    })
+    .optional(),
   stuckMs: duration(1).optional(),
   onStuck: z.enum(["mark", "restart"]).optional(),
   stopMs: duration(0).optional(),
@@ -413,6 +423,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     },
     lease,
     timeoutMs: parsed.timeoutMs,
+    retention: { ...RETENTION_DEFAULTS, ...given(parsed.retention) },
     stuckMs: parsed.stuckMs,
     onStuck: parsed.onStuck ?? "mark",
     stopMs: parsed.stopMs ?? 5_000,

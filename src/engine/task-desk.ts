@@ -5,12 +5,13 @@ import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
 import type { FingerprintOf } from "../core/quarantined.ts";
 import { notFound } from "../core/settle.ts";
+import type { FinalStatus } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { type EditInput, editSchema, parseWith, resolveTask, type TaskInput } from "./options.ts";
 import { editedTask, payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
-import type { Submitted, TaskFilter } from "./troupe.ts";
+import type { ExpiredTask, Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
 
 /** Longest that one request waits for a settlement. Milliseconds. */
@@ -33,7 +34,7 @@ export class TaskDesk {
   async submit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<Submitted> {
     const [item] = await this.#submit([this.#submission(pool, input, "")], { signal });
     if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
-    return { task: await this.#frame.reader.task(item.taskId), created: item.created };
+    return { task: await this.#shown(item), created: item.created };
   }
 
   async admit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<TaskId> {
@@ -46,7 +47,7 @@ export class TaskDesk {
     pool: string,
     inputs: readonly TaskInput[],
     { partial = false, signal }: Patience & { partial?: boolean | undefined } = {},
-  ): Promise<({ task: TaskView } | { error: unknown })[]> {
+  ): Promise<({ task: TaskView | ExpiredTask } | { error: unknown })[]> {
     existingPool(this.#frame.state, pool);
     const parsed = inputs.map((input, index): Submission | { error: unknown } => {
       try {
@@ -61,10 +62,19 @@ export class TaskDesk {
     let next = 0;
     const items = parsed.map((item) => ("error" in item ? item : (admitted[next++] ?? { error: undefined })));
     return Promise.all(
-      items.map(async (item) =>
-        "error" in item ? { error: item.error } : { task: await this.#frame.reader.task(item.taskId) },
-      ),
+      items.map(async (item) => ("error" in item ? { error: item.error } : { task: await this.#shown(item) })),
     );
+  }
+
+  async #shown({
+    taskId,
+    expired,
+  }: {
+    taskId: TaskId;
+    expired?: FinalStatus | undefined;
+  }): Promise<TaskView | ExpiredTask> {
+    if (expired !== undefined) return { id: taskId, status: expired, expired: true };
+    return this.#frame.reader.task(taskId);
   }
 
   #submission(pool: string, input: TaskInput, path: string, inProcess = false): Submission {

@@ -21,8 +21,15 @@ import type {
   TaskView,
 } from "./view.ts";
 
+/** What an idempotency key remembers of a task that is no longer kept. */
+export interface ExpiredTask {
+  readonly id: string;
+  readonly status: TaskStatus;
+  readonly expired: true;
+}
+
 export interface Submitted {
-  readonly task: TaskView;
+  readonly task: TaskView | ExpiredTask;
   /** False when the idempotency key was known: nothing was admitted. */
   readonly created: boolean;
 }
@@ -149,7 +156,7 @@ export interface Engine {
     pool: string,
     tasks: readonly TaskInput[],
     options?: { partial?: boolean | undefined; signal?: AbortSignal | undefined },
-  ): Promise<({ task: TaskView } | { error: unknown })[]>;
+  ): Promise<({ task: TaskView | ExpiredTask } | { error: unknown })[]>;
   /** The task as it is, committed. */
   task(id: string): Promise<TaskView>;
   /**

@@ -3,14 +3,21 @@
  * no index. What is asked for by id or number is indexed then, as far as it was not before.
  */
 import type { PoolId, TaskId } from "../base/ids.ts";
+import { type OldTask, retainedBytes } from "../core/retired.ts";
 import type { TaskBody } from "../core/task.ts";
-import type { HistoryEntry, HistoryFilter, SettledRow } from "./store.ts";
+import type { HistoryEntry, HistoryFilter, Settled, SettledRow } from "./store.ts";
 import { Tallies, type Tally } from "./tally.ts";
 
 /** Fewer dead places than this are not worth the work of closing the ranks. */
 const SLACK = 1_024;
 
 const NO_BODY: TaskBody = {};
+
+/** Of one pool's tasks, in the order of settlement; some are dead, all before `head` are. */
+interface Places {
+  all: number[];
+  head: number;
+}
 
 export class MemoryHistory {
   readonly #limit: number;
@@ -28,6 +35,8 @@ export class MemoryHistory {
   /** Numbers of the living, ascending; made when a list is asked for. */
   #nums: Float64Array | undefined;
   readonly #tallies = new Tallies();
+  /** Places of each pool's tasks in the order of settlement, counting those that were cut off; some are dead. */
+  readonly #byPool = new Map<PoolId, Places>();
 
   /** @param limit - tasks kept; those settled first go first. 0 = none */
   constructor(limit: number) {
@@ -41,7 +50,8 @@ export class MemoryHistory {
     this.#size += 1;
     this.#nums = undefined;
     const { spec, settlement } = row.facts;
-    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered);
+    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(row.facts));
+    this.#placesOf(spec.pool).all.push(this.#cut + this.#rows.length - 1);
     return this.#size > this.#limit ? this.#dropOldest() : undefined;
   }
 
@@ -111,6 +121,43 @@ export class MemoryHistory {
     return this.#tallies.of(pool);
   }
 
+  oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): Settled {
+    const places = this.#placesOf(pool);
+    this.#trim(places);
+    const oldest: OldTask[] = [];
+    let living = 0;
+    for (let n = places.head; n < places.all.length && oldest.length < limit; n++) {
+      const row = this.#rowAt(places.all[n] as number);
+      if (row === undefined) continue;
+      living += 1;
+      if (living > skip) oldest.push(oldTaskOf(row));
+    }
+    return { ...this.#tallies.sizeOf(pool), oldest };
+  }
+
+  #placesOf(pool: PoolId): Places {
+    let places = this.#byPool.get(pool);
+    if (places === undefined) {
+      places = { all: [], head: 0 };
+      this.#byPool.set(pool, places);
+    }
+    return places;
+  }
+
+  /** Passes over those that went, and gives back their room a half at a time. */
+  #trim(places: Places): void {
+    while (places.head < places.all.length && this.#rowAt(places.all[places.head] as number) === undefined) {
+      places.head += 1;
+    }
+    if (places.head <= SLACK || places.head * 2 < places.all.length) return;
+    places.all = places.all.slice(places.head);
+    places.head = 0;
+  }
+
+  #rowAt(place: number): SettledRow | undefined {
+    return this.#rows[place - this.#cut];
+  }
+
   #placeOf(id: TaskId): number | undefined {
     return this.#byId.find(id, this.#rows, this.#cut);
   }
@@ -142,7 +189,7 @@ export class MemoryHistory {
     this.#byId.drop(row, this.#cut + place);
     this.#byNum.drop(row, this.#cut + place);
     const { spec, settlement } = row.facts;
-    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered);
+    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(row.facts));
     return row;
   }
 
@@ -154,6 +201,9 @@ export class MemoryHistory {
     this.#cut = 0;
     this.#byId.clear();
     this.#byNum.clear();
+    this.#byPool.clear();
+    for (const [place, row] of this.#rows.entries())
+      if (row !== undefined) this.#placesOf(row.facts.spec.pool).all.push(place);
   }
 
   #sortedNums(): Float64Array {
@@ -164,6 +214,19 @@ export class MemoryHistory {
     }
     return nums.sort();
   }
+}
+
+export function oldTaskOf({ facts }: Pick<SettledRow, "facts">): OldTask {
+  const { num, spec, settlement } = facts;
+  return {
+    num,
+    id: spec.id,
+    status: settlement.status,
+    settledAtMs: settlement.settledAtMs,
+    bytes: retainedBytes(facts),
+    idempotencyKey: spec.idempotencyKey,
+    bodyHash: spec.bodyHash,
+  };
 }
 
 /** Places by key, up to the last time that somebody asked. A place counts those that were cut off. */

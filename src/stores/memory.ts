@@ -9,6 +9,7 @@ import type { AgentIdentity } from "../core/agent.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
+import type { KeyRecord } from "../core/retired.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
 import { MemoryHistory } from "./memory-history.ts";
 import { RecentEvents } from "./recent-events.ts";
@@ -20,6 +21,7 @@ import type {
   HistoryFilter,
   Loaded,
   PoolRecord,
+  Settled,
   SettledRow,
   Store,
   StoredEvents,
@@ -31,8 +33,8 @@ export interface MemoryOptions {
   readonly historyLimit?: number;
 }
 
-/** 100,000 settled tasks: what a pool retains by default. */
-export const HISTORY_LIMIT = 100_000;
+/** 1,000,000 settled tasks of all pools: what pools retain is their own matter, this only bounds the process. */
+export const HISTORY_LIMIT = 1_000_000;
 
 /** 10,000 durable events: enough for a reader that comes back after a moment. A file keeps many more. */
 export const EVENTS_IN_MEMORY = 10_000;
@@ -40,6 +42,9 @@ export const EVENTS_IN_MEMORY = 10_000;
 export function createMemoryStore({ historyLimit = HISTORY_LIMIT }: MemoryOptions = {}): Store {
   return new MemoryStore(historyLimit);
 }
+
+/** Old keys that one commit looks at. */
+const KEYS_AT_ONCE = 1_000;
 
 /** Every commit resolves to this one. */
 const DONE: Promise<void> = Promise.resolve();
@@ -57,6 +62,8 @@ class MemoryStore implements Store {
   /** By pool and fingerprint. */
   readonly #quarantine = new Map<string, Quarantined>();
   #settledEpoch = 0;
+  /** Keys that have outlived their tasks, in the order in which those went. */
+  readonly #oldKeys = new Map<string, KeyRecord>();
   #history: MemoryHistory;
   readonly #events = new RecentEvents(EVENTS_IN_MEMORY);
   #lastNum = 0;
@@ -97,6 +104,9 @@ class MemoryStore implements Store {
     for (const facts of commit.open) this.#open.set(facts.num, facts);
     for (const row of commit.settled) this.#settle(row);
     for (const { id } of commit.dropped) this.#history.drop(id);
+    for (const { id } of commit.retired ?? []) this.#retire(id);
+    for (const record of commit.keys ?? []) this.#oldKeys.set(record.key, record);
+    if (commit.keysBeforeMs !== undefined) this.#dropKeys(commit.keysBeforeMs);
     for (const { id, record } of commit.pools) put(this.#pools, id, record);
     for (const { id, record } of commit.agents) put(this.#agents, id, record);
     for (const { pool, fingerprint, record } of commit.quarantine) {
@@ -116,12 +126,15 @@ class MemoryStore implements Store {
       if (row !== undefined) tasks.set(id, row.facts);
     }
     const byKey = new Map<string, SettledFacts>();
+    const oldKeys = new Map<string, KeyRecord>();
     for (const key of keys) {
+      const old = this.#oldKeys.get(key);
+      if (old !== undefined) oldKeys.set(key, old);
       const id = this.#keys.get(key);
       const row = id === undefined ? undefined : this.#history.get(id);
       if (row !== undefined) byKey.set(key, row.facts);
     }
-    return { tasks, keys: byKey };
+    return oldKeys.size === 0 ? { tasks, keys: byKey } : { tasks, keys: byKey, oldKeys };
   }
 
   async entry(id: TaskId): Promise<HistoryEntry | undefined> {
@@ -137,6 +150,11 @@ class MemoryStore implements Store {
   async tally(pool: PoolId): Promise<Tally> {
     this.#assertOpen();
     return this.#history.tally(pool);
+  }
+
+  async oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled> {
+    this.#assertOpen();
+    return this.#history.oldest(pool, page);
   }
 
   async bodies(nums: readonly number[]): Promise<Map<number, TaskBody>> {
@@ -166,6 +184,7 @@ class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#oldKeys.clear();
     for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#gates, this.#quarantine])
       map.clear();
     this.#history = new MemoryHistory(0);
@@ -194,6 +213,21 @@ class MemoryStore implements Store {
     this.#bodies.delete(num);
     const gone = this.#history.add(row, body);
     if (gone !== undefined) this.#forgetKey(gone.facts.spec);
+  }
+
+  #retire(id: TaskId): void {
+    const row = this.#history.get(id);
+    this.#history.remove(id);
+    if (row !== undefined) this.#forgetKey(row.facts.spec);
+  }
+
+  #dropKeys(beforeMs: number): void {
+    let looked = 0;
+    for (const [key, { settledAtMs }] of this.#oldKeys) {
+      if (settledAtMs < beforeMs) this.#oldKeys.delete(key);
+      looked += 1;
+      if (looked === KEYS_AT_ONCE) return;
+    }
   }
 
   #forgetKey({ id, idempotencyKey }: TaskSpec): void {

@@ -7,7 +7,9 @@ import type { DurableEvent } from "../core/event.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { SettledFacts } from "../core/record.ts";
+import type { KeyRecord, OldTask } from "../core/retired.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
+import { oldTaskOf } from "./memory-history.ts";
 import { prepareAll } from "./sqlite-schema.ts";
 import { openFactsOf, packText, settledFactsOf, unpackText } from "./sqlite-text.ts";
 import type { Facts, HistoryEntry, HistoryFilter, Loaded, PoolRecord, StoredEvents } from "./store.ts";
@@ -23,7 +25,7 @@ const DEAD_ONLY = "INDEXED BY history_dead";
 
 const READS = {
   lastSeq: "SELECT last_seq AS n FROM commits ORDER BY first_seq DESC LIMIT 1",
-  lastNum: "SELECT max(num) AS n FROM tasks",
+  lastNum: "SELECT max((SELECT coalesce(max(num), 0) FROM tasks), value) AS n FROM meta WHERE key = 'last_num'",
   pools: "SELECT record FROM pools ORDER BY rowid",
   agents: "SELECT record FROM agents ORDER BY rowid",
   quarantine: "SELECT record FROM quarantine ORDER BY rowid",
@@ -33,6 +35,9 @@ const READS = {
   gates: "SELECT record FROM gates ORDER BY rowid",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
+  sizes: "SELECT pool, sum(bytes) AS n FROM history GROUP BY pool",
+  oldest: `${SETTLED} WHERE h.pool = ? ORDER BY h.settled_at_ms, h.num LIMIT ? OFFSET ?`,
+  oldKey: "SELECT record FROM keys WHERE key = ?",
   deadLetters: `SELECT pool, count(*) AS n FROM history ${DEAD_ONLY} WHERE dead = 1 GROUP BY pool`,
   settledById: `${SETTLED} WHERE t.id = ?`,
   // Of the newest task under the key; nothing while that one is open.
@@ -86,6 +91,7 @@ export class SqliteReader {
     for (const { pool, n } of this.#read.deadLetters.iterate()) {
       tallies.restore(pool as PoolId, "deadLetters", Number(n));
     }
+    for (const { pool, n } of this.#read.sizes.iterate()) tallies.restore(pool as PoolId, "bytes", Number(n));
     return tallies;
   }
 
@@ -96,11 +102,18 @@ export class SqliteReader {
       if (row !== undefined) tasks.set(id, factsOf(row));
     }
     const byKey = new Map<string, SettledFacts>();
+    const oldKeys = new Map<string, KeyRecord>();
     for (const key of keys) {
+      const old = this.#read.oldKey.get(packText(key));
+      if (old !== undefined) oldKeys.set(key, JSON.parse(String(old.record)) as KeyRecord);
       const row = this.#read.settledByKey.get(packText(key));
       if (row !== undefined) byKey.set(key, factsOf(row));
     }
-    return { tasks, keys: byKey };
+    return oldKeys.size === 0 ? { tasks, keys: byKey } : { tasks, keys: byKey, oldKeys };
+  }
+
+  oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): OldTask[] {
+    return this.#read.oldest.all(pool, limit, skip).map((row) => oldTaskOf({ facts: factsOf(row) }));
   }
 
   entry(id: TaskId): HistoryEntry | undefined {

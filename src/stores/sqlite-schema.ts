@@ -47,12 +47,21 @@ const TABLES = `
     status TEXT NOT NULL,
     type ANY NOT NULL,
     dead INTEGER NOT NULL,
+    settled_at_ms REAL NOT NULL,
+    bytes INTEGER NOT NULL,
     facts TEXT NOT NULL,
     result ANY
   ) STRICT;
+  CREATE INDEX history_by_age ON history (pool, settled_at_ms, num);
   CREATE INDEX history_by_pool ON history (pool, num);
   CREATE INDEX history_by_status ON history (pool, status, num);
   CREATE INDEX history_dead ON history (num, pool) WHERE dead = 1;
+  CREATE TABLE keys (
+    key ANY PRIMARY KEY,
+    settled_at_ms REAL NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX keys_by_age ON keys (settled_at_ms);
   CREATE TABLE pools (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE agents (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE quarantine (
@@ -62,7 +71,7 @@ const TABLES = `
     PRIMARY KEY (pool, fingerprint)
   ) STRICT;
   CREATE TABLE gates (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0);
+  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0), ('last_num', 0);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;

@@ -10,6 +10,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { assert } from "../base/assert.ts";
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
+import { retainedBytes } from "../core/retired.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
 import { ensureDirectory } from "./directory.ts";
 import { type Ownership, takeOwnership } from "./ownership.ts";
@@ -24,6 +25,7 @@ import type {
   HistoryEntry,
   HistoryFilter,
   Loaded,
+  Settled,
   SettledRow,
   Store,
   StoredEvents,
@@ -91,8 +93,16 @@ const WRITES = {
       prompt = excluded.prompt, rest = excluded.rest`,
   open: "INSERT INTO open (num, facts) VALUES (?, ?) ON CONFLICT (num) DO UPDATE SET facts = excluded.facts",
   close: "DELETE FROM open WHERE num = ?",
-  settle: "INSERT INTO history (num, pool, status, type, dead, facts, result) VALUES (?, ?, ?, ?, ?, ?, ?)",
-  forget: "DELETE FROM history WHERE num = ? RETURNING pool, status, dead",
+  settle: `INSERT INTO history (num, pool, status, type, dead, settled_at_ms, bytes, facts, result)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  forget: "DELETE FROM history WHERE num = ? RETURNING pool, status, dead, bytes",
+  erase: "DELETE FROM tasks WHERE num = ?",
+  // Numbers are never given twice, also when the newest task has gone.
+  lastNum: "UPDATE meta SET value = max(value, (SELECT max(num) FROM tasks)) WHERE key = 'last_num'",
+  putKey: `INSERT INTO keys (key, settled_at_ms, record) VALUES (?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET settled_at_ms = excluded.settled_at_ms, record = excluded.record`,
+  dropKeys: `DELETE FROM keys WHERE key IN
+    (SELECT key FROM keys WHERE settled_at_ms < ? ORDER BY settled_at_ms LIMIT 1000)`,
   drop: `UPDATE history SET dead = 0, facts = json_set(facts, '$.settlement.deadLettered', json('false'))
     WHERE num = ? AND dead = 1 RETURNING pool`,
   putPool: "INSERT INTO pools (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
@@ -111,6 +121,7 @@ interface Uncounted {
   readonly pool: PoolId;
   readonly status: FinalStatus;
   readonly dead: number;
+  readonly bytes: number;
 }
 
 class SqliteStore implements Store {
@@ -182,9 +193,10 @@ class SqliteStore implements Store {
     this.#lastSeq = lastSeq;
     if (trims) this.#trimmedSeq = lastSeq - this.#eventsLimit;
     for (const { facts } of commit.settled) {
-      this.#tallies.add(facts.spec.pool, facts.settlement.status, facts.settlement.deadLettered);
+      const { spec, settlement } = facts;
+      this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
     }
-    for (const { pool, status, dead } of gone) this.#tallies.remove(pool, status, dead === 1);
+    for (const { pool, status, dead, bytes } of gone) this.#tallies.remove(pool, status, dead === 1, bytes);
     for (const pool of dropped) this.#tallies.drop(pool);
   }
 
@@ -203,6 +215,11 @@ class SqliteStore implements Store {
   async tally(pool: PoolId): Promise<Tally> {
     this.#assertOpen();
     return this.#tallies.of(pool);
+  }
+
+  async oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled> {
+    const oldest = this.#ask((reader) => reader.oldest(pool, page));
+    return { ...this.#tallies.sizeOf(pool), oldest };
   }
 
   async bodies(nums: readonly number[]): Promise<ReadonlyMap<number, TaskBody>> {
@@ -256,6 +273,11 @@ class SqliteStore implements Store {
     for (const admitted of commit.admitted) this.#admit(admitted);
     for (const facts of commit.open) this.#write.open.run(facts.num, openText(facts));
     for (const row of commit.settled) this.#settle(row);
+    if (commit.retired !== undefined && commit.retired.length > 0) this.#retire(commit.retired, gone);
+    for (const record of commit.keys ?? []) {
+      this.#write.putKey.run(packText(record.key), record.settledAtMs, JSON.stringify(record));
+    }
+    if (commit.keysBeforeMs !== undefined) this.#write.dropKeys.run(commit.keysBeforeMs);
     for (const { id, record } of commit.pools) {
       if (record === null) this.#write.dropPool.run(id);
       else this.#write.putPool.run(id, JSON.stringify(record));
@@ -286,9 +308,19 @@ class SqliteStore implements Store {
       settlement.status,
       packText(spec.type),
       dead,
+      settlement.settledAtMs,
+      retainedBytes(facts),
       settledText(facts),
       packText(result),
     );
+  }
+
+  #retire(tasks: NonNullable<Commit["retired"]>, gone: Uncounted[]): void {
+    this.#write.lastNum.run();
+    for (const { num } of tasks) {
+      this.#forget(num, gone);
+      this.#write.erase.run(num);
+    }
   }
 
   #forget(num: number, gone: Uncounted[]): void {

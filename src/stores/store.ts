@@ -11,6 +11,7 @@ import type { Gate } from "../core/gate.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
+import type { KeyRecord, OldTask } from "../core/retired.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
 /**
@@ -37,6 +38,12 @@ export interface Commit {
   readonly pools: readonly { readonly id: PoolId; readonly record: PoolRecord | null }[];
   /** Agents that were added; null when removed. */
   readonly agents: readonly { readonly id: string; readonly record: AgentIdentity | null }[];
+  /** Settled tasks that go for good, with their bodies and results. */
+  readonly retired?: readonly { readonly num: number; readonly id: TaskId }[] | undefined;
+  /** Idempotency keys that outlive their tasks. */
+  readonly keys?: readonly KeyRecord[] | undefined;
+  /** Of these keys, those whose tasks were settled before go. */
+  readonly keysBeforeMs?: number | undefined;
   /** Payloads that were quarantined; null when let go. */
   readonly quarantine: readonly {
     readonly pool: PoolId;
@@ -110,6 +117,17 @@ export interface Facts {
   readonly tasks: ReadonlyMap<TaskId, SettledFacts>;
   /** Idempotency key → the settled task that was admitted under it. */
   readonly keys: ReadonlyMap<string, SettledFacts>;
+  /** Keys that have outlived their tasks; absent when there are none among those asked for. */
+  readonly oldKeys?: ReadonlyMap<string, KeyRecord> | undefined;
+}
+
+/** The settled tasks of a pool. */
+export interface Settled {
+  readonly count: number;
+  /** Of bodies and results. */
+  readonly bytes: number;
+  /** Settled first, first. */
+  readonly oldest: readonly OldTask[];
 }
 
 export interface StoredEvents {
@@ -138,6 +156,8 @@ export interface Store {
   history(filter: HistoryFilter): Promise<readonly HistoryEntry[]>;
   /** How many settled tasks a pool has by status, and how many of them are dead letters. */
   tally(pool: PoolId): Promise<Readonly<Record<FinalStatus, number>> & { readonly deadLetters: number }>;
+  /** How much is kept of a pool, and its oldest settled tasks: `limit` of them at most, after the first `skip`. */
+  oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled>;
   /** Bodies of tasks, open or settled, by admission number. Missing ones are absent. */
   bodies(nums: readonly number[]): Promise<ReadonlyMap<number, TaskBody>>;
   /** Results of completed tasks, JSON text by id. Missing ones are absent. */

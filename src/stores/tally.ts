@@ -6,23 +6,28 @@ export type Tally = Readonly<Record<FinalStatus, number>> & { readonly deadLette
 
 type Counts = { -readonly [name in keyof Tally]: number };
 
+/** Kept per pool besides: bytes of bodies and results. */
+type Sums = Counts & { bytes: number };
+
 const NOTHING: Tally = { completed: 0, failed: 0, cancelled: 0, deadLetters: 0 };
 
 export class Tallies {
-  readonly #pools = new Map<PoolId, Counts>();
+  readonly #pools = new Map<PoolId, Sums>();
 
-  add(pool: PoolId, status: FinalStatus, deadLettered: boolean): void {
+  add(pool: PoolId, status: FinalStatus, deadLettered: boolean, bytes = 0): void {
     const counts = this.#countsOf(pool);
     counts[status] += 1;
     if (deadLettered) counts.deadLetters += 1;
+    counts.bytes += bytes;
   }
 
   /** Pools without any settled task are forgotten, so that the map stays as small as the history. */
-  remove(pool: PoolId, status: FinalStatus, deadLettered: boolean): void {
+  remove(pool: PoolId, status: FinalStatus, deadLettered: boolean, bytes = 0): void {
     const counts = this.#pools.get(pool);
     if (counts === undefined) return;
     counts[status] -= 1;
     if (deadLettered) counts.deadLetters -= 1;
+    counts.bytes -= bytes;
     if (counts.completed + counts.failed + counts.cancelled === 0) this.#pools.delete(pool);
   }
 
@@ -32,18 +37,25 @@ export class Tallies {
   }
 
   /** Sets one count, as it was found. */
-  restore(pool: PoolId, name: keyof Tally, count: number): void {
+  restore(pool: PoolId, name: keyof Sums, count: number): void {
     this.#countsOf(pool)[name] = count;
   }
 
   of(pool: PoolId): Tally {
-    return { ...(this.#pools.get(pool) ?? NOTHING) };
+    const { bytes: _, ...counts } = this.#pools.get(pool) ?? { ...NOTHING, bytes: 0 };
+    return counts;
   }
 
-  #countsOf(pool: PoolId): Counts {
+  /** All settled tasks, and the bytes that they take. */
+  sizeOf(pool: PoolId): { count: number; bytes: number } {
+    const { completed, failed, cancelled, bytes } = this.#pools.get(pool) ?? { ...NOTHING, bytes: 0 };
+    return { count: completed + failed + cancelled, bytes };
+  }
+
+  #countsOf(pool: PoolId): Sums {
     let counts = this.#pools.get(pool);
     if (counts === undefined) {
-      counts = { ...NOTHING };
+      counts = { ...NOTHING, bytes: 0 };
       this.#pools.set(pool, counts);
     }
     return counts;

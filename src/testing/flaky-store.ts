@@ -132,6 +132,7 @@ class Flaky implements FlakyStore {
     return next;
   }
 
+  oldest: Store["oldest"] = async (pool, page) => this.#alive().oldest(pool, page);
   facts: Store["facts"] = async (ids, keys) => this.#alive().facts(ids, keys);
   entry: Store["entry"] = async (id) => this.#alive().entry(id);
   history: Store["history"] = async (filter) => this.#alive().history(filter);

@@ -584,6 +584,44 @@ function history(holds: Holds, again: Again): void {
     expect((await store.entry(idOf(1)))?.facts).toEqual(rich);
   });
 
+  holds(
+    "the oldest settled tasks of a pool are told in the order of settlement, with how much there is",
+    async (first) => {
+      const { store, writer } = first;
+      const main = asPoolId("main");
+      await store.commit(writer.next(ended(settledTask(2), settledTask(1), settledTask(3))));
+      await store.commit(writer.next(ended(settledTask(4, {}, { pool: asPoolId("side") }))));
+      for (const opened of [async () => first, () => again(first)]) {
+        const { store: kept } = await opened();
+        const { count, bytes, oldest } = await kept.oldest(main, { skip: 0, limit: 2 });
+        expect([count, bytes, oldest.length]).toEqual([3, 15, 2]);
+        const rest = await kept.oldest(main, { skip: 2, limit: 5 });
+        expect([...oldest, ...rest.oldest].map(({ num }) => num).sort()).toEqual([1, 2, 3]);
+        expect(await kept.oldest(asPoolId("none"), { skip: 0, limit: 5 })).toEqual({ count: 0, bytes: 0, oldest: [] });
+      }
+    },
+  );
+
+  holds("what is retired is gone with body and result, and its number is not given again", async (first) => {
+    const { store, writer } = first;
+    await store.commit(writer.next(ended(settledTask(1), settledTask(2, {}, { idempotencyKey: "k" }))));
+    const record = { key: "k", id: idOf(2), bodyHash: "h", status: "completed", settledAtMs: 5 } as const;
+    await store.commit(writer.next({ retired: [{ num: 2, id: idOf(2) }], keys: [record] }));
+    expect(await store.entry(idOf(2))).toBeUndefined();
+    const second = await again(first);
+    expect(second.loaded.lastNum).toBe(2);
+    expect(await second.store.entry(idOf(2))).toBeUndefined();
+    expect((await second.store.bodies([1, 2])).has(2)).toBe(false);
+    expect((await second.store.results([idOf(2)])).size).toBe(0);
+    expect((await second.store.tally(asPoolId("main"))).completed).toBe(1);
+    const { keys, oldKeys } = await second.store.facts([idOf(2)], ["k", "other"]);
+    expect([keys.size, [...(oldKeys ?? [])]]).toEqual([0, [["k", record]]]);
+    await second.store.commit(second.writer.next({ keysBeforeMs: 5 }));
+    expect((await second.store.facts([], ["k"])).oldKeys?.size).toBe(1);
+    await second.store.commit(second.writer.next({ keysBeforeMs: 6 }));
+    expect((await second.store.facts([], ["k"])).oldKeys).toBeUndefined();
+  });
+
   holds("the tally counts by pool and status", async (first) => {
     const expected = { completed: 2, failed: 2, cancelled: 1, deadLetters: 1 };
     const second = await filled(first);

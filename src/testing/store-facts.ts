@@ -183,6 +183,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     retry: { maxAttempts: 3, failover: "immediate", refundLimit: 20, backoff, budget: false },
     lease: { ttlMs: 30_000, renewMs: 10_000 },
     onStuck: "mark",
+    retention: { count: 1_000, ageMs: 60_000 },
     stopMs: 5_000,
     abandonMs: 60_000,
     restart: {

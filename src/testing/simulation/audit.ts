@@ -84,6 +84,7 @@ export class Audit {
       case "task.waiting":
         this.#waiting(event, bounds);
         break;
+      case "tasks.retired":
       case "task.deadline_near":
         break;
       case "task.dependency_met":

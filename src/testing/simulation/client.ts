@@ -132,7 +132,8 @@ export class Client {
       const answer = await this.#ask((engine) => engine.submit(pool, input));
       if (answer.name === "done") {
         const { task, created } = answer.value;
-        this.#book(task, { prompt, key });
+        if ("expired" in task) this.#scene.violate("a settled task is kept for longer than a run takes");
+        else this.#book(task, { prompt, key });
         if (!created) reach("a key was answered with the known task");
         return unsure;
       }
@@ -219,7 +220,8 @@ export class Client {
       const item = results[index];
       if (item !== undefined && "task" in item) {
         taken += 1;
-        this.#book(item.task, { prompt, key });
+        if ("expired" in item.task) this.#scene.violate("a settled task is kept for longer than a run takes");
+        else this.#book(item.task, { prompt, key });
       } else if (!partial) this.#scene.violate("a batch is taken whole");
       else {
         if (isPoolError(item?.error)) this.#reachRefusal(item.error);

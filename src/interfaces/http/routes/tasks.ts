@@ -116,6 +116,6 @@ function addReportRoutes(app: App, { engine }: Doors): void {
   });
 }
 
-function isFinal(task: TaskView): boolean {
+function isFinal(task: Pick<TaskView, "status">): boolean {
   return task.status === "completed" || task.status === "failed" || task.status === "cancelled";
 }

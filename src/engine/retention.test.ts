@@ -1,0 +1,70 @@
+/** Retention through the library, over both stores. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { openStore } from "../stores/open.ts";
+import { createPool, functionAgent } from "./library.ts";
+import { openEngine } from "./open.ts";
+
+const dirs: string[] = [];
+afterEach(() => {
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
+});
+
+function aDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), "troupe-retention-"));
+  dirs.push(dir);
+  return dir;
+}
+
+describe.each(["memory:", "sqlite:"])("with the store %s", (store) => {
+  test("S3-L10 settled tasks go beyond the count, oldest first, and numbers are never given twice", async () => {
+    const dataDir = aDir();
+    const agents = [functionAgent("ada", ({ task }) => task.prompt)];
+    const pool = await createPool({ id: "p", store, dataDir, agents, retention: { count: 2 } });
+    for (const prompt of ["a", "b", "c", "d"]) await pool.execute(prompt);
+    const kept = async () => (await pool.tasks()).items.map(({ prompt }) => prompt);
+    await vi.waitFor(async () => expect(await kept()).toEqual(["c", "d"]), { timeout: 10_000, interval: 10 });
+    expect((await pool.status()).byStatus.completed).toBe(2);
+    await pool.execute("e");
+    await vi.waitFor(async () => expect(await kept()).toEqual(["d", "e"]), { timeout: 10_000, interval: 10 });
+    await pool.close();
+  });
+
+  test("a key outlives its task", async () => {
+    const dataDir = aDir();
+    const pools = [{ id: "p", retention: { count: 0 } }];
+    const engine = await openEngine({ store: await openStore(store, { dataDir }), dataDir, pools });
+    const task = { prompt: "x", idempotencyKey: "k" };
+    const { task: first } = await engine.submit("p", task);
+    expect(await engine.submit("p", task)).toMatchObject({ task: { id: first.id, status: "pending" }, created: false });
+    await engine.cancel(first.id);
+    const expired = { task: { id: first.id, status: "cancelled", expired: true }, created: false };
+    await vi.waitFor(async () => expect(await engine.submit("p", task)).toEqual(expired), {
+      timeout: 10_000,
+      interval: 10,
+    });
+    await expect(engine.submit("p", { ...task, prompt: "y" })).rejects.toMatchObject({ code: "conflict" });
+    await expect(engine.task(first.id)).rejects.toMatchObject({ code: "not_found" });
+    await engine.close({ drainMs: 0 });
+  });
+});
+
+test("a start knows the numbers, keys and sizes of what has gone", async () => {
+  const dataDir = aDir();
+  const pools = [{ id: "p", retention: { count: 0 } }];
+  const open = async () => openEngine({ store: await openStore("sqlite:", { dataDir }), dataDir, pools });
+  const task = { prompt: "x", idempotencyKey: "k" };
+  const before = await open();
+  const { id } = (await before.submit("p", task)).task;
+  await before.cancel(id);
+  await vi.waitFor(async () => expect((await before.tasks({ pool: "p" })).items).toEqual([]), { timeout: 10_000 });
+  await before.close({ drainMs: 0 });
+  const after = await open();
+  expect((await after.submit("p", task)).task).toEqual({ id, status: "cancelled", expired: true });
+  await after.submit("p", { prompt: "next" });
+  const { items } = await after.tasks({ pool: "p" });
+  expect(items.map(({ prompt }) => prompt)).toEqual(["next"]);
+  await after.close({ drainMs: 0 });
+});

@@ -1,0 +1,104 @@
+/** Looks after what is settled: has the core let go of what is kept for too long, a bounded number per commit. */
+import type { Clock, Timer } from "../base/clock.ts";
+import type { PoolId } from "../base/ids.ts";
+import { RETIRE_LIMIT } from "../core/retire.ts";
+import type { NamespaceState } from "../core/state.ts";
+import type { SettledRow, Store } from "../stores/store.ts";
+import type { LogEvent } from "./engine-options.ts";
+import type { Loop } from "./loop.ts";
+
+export interface RetentionParts {
+  readonly state: NamespaceState;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly loop: Pick<Loop, "ask">;
+  readonly log: (event: LogEvent) => void;
+}
+
+/** How often age is looked at, at most. Milliseconds. */
+const LOOK_MS = 60_000;
+
+/** A pool may be above its count by this share before its tasks go, so that not every settlement costs a commit. */
+const SLACK = 0.01;
+
+export class Retention {
+  readonly #parts: RetentionParts;
+  readonly #marked = new Set<PoolId>();
+  #passing: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(parts: RetentionParts) {
+    this.#parts = parts;
+  }
+
+  /** A turn is over, and these tasks are settled. */
+  saw(settled: readonly SettledRow[]): void {
+    for (const { facts } of settled) this.#marked.add(facts.spec.pool);
+    if (settled.length > 0) this.#begin();
+  }
+
+  /** Looks at every pool, now and every so often: time alone may have made tasks too old. */
+  lookLater(): void {
+    if (this.#closed) return;
+    let everyMs = LOOK_MS;
+    for (const { id, options } of this.#parts.state.pools.values()) {
+      this.#marked.add(id);
+      everyMs = Math.min(everyMs, Math.max(1_000, options.retention.ageMs));
+    }
+    this.#begin(true);
+    this.#timer?.cancel();
+    this.#timer = this.#parts.clock.timer(everyMs, () => this.lookLater());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#passing;
+  }
+
+  #begin(byAge = false): void {
+    if (this.#closed || this.#passing !== undefined) return;
+    this.#passing = this.#pass(byAge)
+      .catch((error: unknown) => this.#parts.log({ level: "debug", event: "retention.stopped", error: String(error) }))
+      .finally(() => {
+        this.#passing = undefined;
+        // Somebody may have been settled while the last pass came to its end.
+        if (this.#marked.size > 0) this.#begin();
+      });
+  }
+
+  async #pass(byAge: boolean): Promise<void> {
+    for (const pool of this.#marked) {
+      this.#marked.delete(pool);
+      if (byAge || (await this.#isOver(pool))) await this.#relieve(pool);
+      if (this.#closed) return;
+    }
+  }
+
+  async #isOver(pool: PoolId): Promise<boolean> {
+    const { state, store } = this.#parts;
+    const options = state.pools.get(pool)?.options.retention;
+    if (options === undefined) return false;
+    const { count, bytes } = await store.oldest(pool, { skip: 0, limit: 0 });
+    return (
+      count > options.count + Math.floor(options.count * SLACK) || bytes > (options.bytes ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** Until nothing more may go. What open tasks depend on is passed over. */
+  async #relieve(pool: PoolId): Promise<void> {
+    const { store, loop } = this.#parts;
+    let skip = 0;
+    while (!this.#closed) {
+      const { count, bytes, oldest } = await store.oldest(pool, { skip, limit: RETIRE_LIMIT });
+      if (oldest.length === 0) return;
+      const reply = await loop.ask({ type: "retire", pool, oldest, kept: { count, bytes } });
+      if (reply.type !== "retired") return;
+      const stayed = oldest.length - reply.count;
+      if (reply.count === 0 && !oldest.some(({ id }) => this.#parts.state.needed.has(id))) return;
+      skip += stayed;
+      if (oldest.length < RETIRE_LIMIT) return;
+    }
+  }
+}
