@@ -27,6 +27,8 @@ export function workLeft(state: NamespaceState, nowMs: number): string | undefin
 function isFree(agent: Agent, nowMs: number): boolean {
   const { identity, lifecycle, health, runs, claim, cooldownUntilMs, breaker } = agent;
   if (breaker.name !== "closed") return false;
+  // What runs on it runs alone.
+  for (const run of runs.values()) if (run.alone) return false;
   if (lifecycle !== "ready" || health === "unhealthy" || runs.size >= identity.concurrency) return false;
   if (cooldownUntilMs > nowMs - TIMER_SLACK_MS) return false;
   return identity.kind !== "remote" || (claim !== undefined && claim.leased.length < claim.max);
