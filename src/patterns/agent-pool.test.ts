@@ -638,6 +638,30 @@ describe("throttling", () => {
     expect(await rest()).toBe(1_000);
   });
 
+  test("a rest that was asked for leaves the length of the others as it is", async () => {
+    const { pool, clock } = aPool(["a"]);
+    for (const [asked, restMs] of [
+      [undefined, 1_000],
+      [5, 5],
+      [5, 5],
+      [undefined, 2_000],
+    ] as const) {
+      await pool.execute(() => Promise.reject(throttled(asked)), { retries: 0 }).catch(() => {});
+      expect(pool.stats().a?.cooldownUntil).toBe(new Date(clock.now() + restMs).toISOString());
+      await clock.advance(restMs);
+    }
+  });
+
+  test("a call begun before a reset does not make the agent rest after it", async () => {
+    const { pool } = aPool(["a"]);
+    const slow = Promise.withResolvers<never>();
+    const result = pool.execute(() => slow.promise, { retries: 0 });
+    pool.reset("a");
+    slow.reject(throttled(5_000));
+    await expect(result).rejects.toThrow("slow");
+    expect(pool.available()).toEqual(["a"]);
+  });
+
   test("the later of two rests counts", async () => {
     const { pool, clock } = aPool(["a"]);
     const slow = Promise.withResolvers<never>();
@@ -1087,6 +1111,27 @@ describe("the roster", () => {
     });
     expect(await ended(result)).toBe("b");
     expect(pool.stats()).toEqual({});
+  });
+
+  test("what becomes of a replaced agent is told to nobody", async () => {
+    const told: string[] = [];
+    const { pool, clock } = aPool(["a"], { breaker: { consecutive: 1 }, onTransition: (id) => told.push(id) });
+    const slow = Promise.withResolvers<never>();
+    const result = pool.execute(() => slow.promise, { retries: 0 });
+    await clock.settle();
+    pool.add("a", "new", { replace: true });
+    slow.reject(failure);
+    await expect(result).rejects.toBe(failure);
+    expect(told).toEqual([]);
+  });
+
+  test("no_agents says when the first of the agents may be asked again", async () => {
+    const { pool, call, clock } = aPool(["a", "b"], { breaker: { consecutive: 1, jitter: "none" } });
+    await call(["a"], { retries: 0 });
+    await clock.advance(1_000);
+    await call(["b"], { retries: 0 });
+    expect(await call()).toMatchObject({ code: "no_agents", details: { agents: 2, retryAfterMs: 4_000 } });
+    expect(pool.available()).toEqual([]);
   });
 
   test("a replaced agent is somebody else: untried, and deaf to what its forerunner did", async () => {

@@ -299,6 +299,20 @@ describe("createFallbackChain", () => {
     expect(clock.nextAtMs).toBeUndefined();
   });
 
+  test("no timer is left when a call has ended before its deadline", async () => {
+    const { chain, clock, failing } = aChain(["a", "b"], { deadlineMs: 1_000, timeoutMs: 500 });
+    await chain.execute(failing(["a"]));
+    expect(clock.nextAtMs).toBeUndefined();
+  });
+
+  test("no_agents says when the first of the entries may be called again", async () => {
+    const { chain, clock, failing } = aChain(["a", "b"], { breaker: { ...breaker, consecutive: 1 } });
+    await chain.execute(failing(["a"]));
+    await clock.advance(300);
+    await chain.execute(failing(["b"])).catch(() => {});
+    await expect(chain.execute(failing())).rejects.toMatchObject({ details: { agents: 2, retryAfterMs: 700 } });
+  });
+
   test("S1-L03: a signal ends a call: before it, in an attempt, and between two", async () => {
     const { chain, called, failing } = aChain(["a", "b"], { breaker });
     await expect(chain.execute(failing(), { signal: AbortSignal.abort() })).rejects.toMatchObject({

@@ -39,7 +39,7 @@ export interface MemberRules {
 /** How long an agent rests that was throttled and did not say for how long: doubling until a success. */
 const REST_MS = { first: 1_000, cap: 60_000 };
 
-/** An unhealthy agent whose breaker would not try it is tried once in so long. */
+/** An unhealthy agent without a breaker, or with a closed one, is tried once in so long. */
 export const TRIAL_MS = 30_000;
 
 const HEALTHY: HealthVerdict = { health: "healthy", byRatio: false, errorShare: 0 };
@@ -137,10 +137,9 @@ export class Member<T> implements Candidate {
     return judge(recentCalls(this.#calls, this.#nowMs(), health), health);
   }
 
-  /** An unhealthy agent is tried by the permits of its breaker; where that does not watch over it, now and then. */
+  /** An unhealthy agent is tried by the permits of its half-open breaker, else now and then. */
   get isTrialDue(): boolean {
-    if (this.#breaker?.state === "half_open") return true;
-    return this.#breaker?.state !== "open" && this.#nowMs() - this.#lastBegunMs >= TRIAL_MS;
+    return this.#breaker?.state === "half_open" || this.#nowMs() - this.#lastBegunMs >= TRIAL_MS;
   }
 
   /**
@@ -203,7 +202,7 @@ export class Member<T> implements Candidate {
   /** The attempt has ended, the function perhaps not: the slot stays taken until it has, or until it is given up. */
   overdue(run: Run): void {
     run.overdueMs = this.#nowMs();
-    if (this.#runs.has(run)) this.#overdue.add(run);
+    this.#overdue.add(run);
   }
 
   reset(): void {
