@@ -132,8 +132,6 @@ export type Command =
   /** Nothing is asked; something is due. */
   | { readonly type: "tick" };
 
-export type CommandType = Command["type"];
-
 /** What the core answers, beside the state that it leaves. */
 export type Reply =
   | { readonly type: "done" }

@@ -1,5 +1,4 @@
 /** What an agent's work says of it: its breaker, its passive health, and the trials that let it come back. */
-import type { AgentId } from "../base/ids.ts";
 import {
   acquire,
   type BreakerOutcome,
@@ -16,7 +15,7 @@ import { fresh, judge, TRIAL_MS, withOutcome } from "../policies/health.ts";
 import { isHalfOpen } from "./admits.ts";
 import type { Agent } from "./agent.ts";
 import { agentOf, poolOf } from "./apply.ts";
-import { type Command, DONE, type Reply } from "./command.ts";
+import type { Command, Reply } from "./command.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
 import type { NamespaceState } from "./state.ts";
@@ -177,13 +176,4 @@ export function resetBreakers(
     tellBreaker(agent, probe(agent.breaker, turn.nowMs, { ...options, probeHalfOpens: true }), turn);
   }
   return { type: "count", count };
-}
-
-/** An operator wipes the slate of one agent: breaker closed, outcomes forgotten. */
-export function resetAgent(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
-  const agent = agentOf(state, agentId);
-  tellBreaker(agent, reset(agent.breaker, turn.nowMs), turn);
-  turn.record({ type: "agent.outcomes", agentId, outcomes: [] });
-  hearWork(agent, { health: "healthy", reason: "" }, turn);
-  return DONE;
 }

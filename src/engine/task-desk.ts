@@ -99,8 +99,6 @@ export class TaskDesk {
       for (const dependency of dependencies) ids.add(dependency);
       if (idempotencyKey !== undefined) keys.push(idempotencyKey);
     }
-    const { tasks } = this.#frame.state;
-    const unknown = [...ids].filter((id) => !tasks.has(id));
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
     return this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
       const bodies = new Map(submissions.map(({ spec, body }) => [spec, body]));
