@@ -80,7 +80,7 @@ async function engineOver(
   return engine;
 }
 
-test("every reply comes after the sync of what it tells, and every start after the sync of its attempt", async () => {
+test("S3-09 S3-L05 S3-B15 every reply comes after the sync of what it tells, and every start after the sync of its attempt", async () => {
   const watched = await watchedStore();
   const wrong: string[] = [];
   let starts = 0;
