@@ -478,7 +478,7 @@ describe("troupe up", () => {
       );
       const { code, stderr } = await refusal([]);
       expect(code).toBe(2);
-      expect(stderr).toMatch(/troupe\.yaml: agents\[0\].*no-such-program/);
+      expect(stderr).toMatch(/troupe\.yaml: pool a: agents\[0\].*no-such-program/);
       rmSync(join(directory, "troupe.yaml"));
       const { body } = await call<Page<PoolView>>(await up(), "GET", "/v1/pools");
       expect(body.items).toEqual([]);

@@ -119,6 +119,7 @@ class RunningEngine implements LocalEngine {
   readonly #retention: Retention;
   readonly #onFatal: (error: unknown) => void;
   #closing: Promise<void> | undefined;
+  #begun = false;
   #ended = false;
 
   constructor(options: EngineOptions, { state, clock, entropy, lastSeq }: Parts) {
@@ -197,6 +198,7 @@ class RunningEngine implements LocalEngine {
     for (const options of pools) await this.#pools.follow(options);
     this.#gates.begin();
     this.#retention.lookLater();
+    this.#begun = true;
     log({ level: "info", event: "engine.started", epoch: state.epoch, pools: state.pools.size });
   }
 
@@ -315,7 +317,8 @@ class RunningEngine implements LocalEngine {
     await this.#retention.close();
     await crew.close();
     await this.#end(new PoolError("shutting_down", "the engine is closed", { retryable: true }));
-    log({ level: "info", event: "engine.closed" });
+    // One that never began has nothing to tell but why.
+    if (this.#begun) log({ level: "info", event: "engine.closed" });
   }
 
   #isIdle(runningOnly: boolean): boolean {

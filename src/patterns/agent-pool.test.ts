@@ -87,6 +87,33 @@ describe("strategies", () => {
     expect(() => createAgentPool({ strategy: "best" as never })).toThrow(/one of peak_ewma/);
   });
 
+  test("S1-20: with nobody to choose from each of them ends in no_agents", async () => {
+    for (const strategy of STRATEGIES) {
+      const { pool, call } = aPool([], { strategy });
+      expect(await call()).toMatchObject({ code: "no_agents", message: "the pool has no agents" });
+      pool.add("a", "a").reset("a");
+      pool.remove("a");
+      expect(await call()).toMatchObject({ code: "no_agents" });
+    }
+  });
+
+  test("type latency knows who is fast at which kind of work", async () => {
+    const { pool, clock, ended } = aPool(["a", "b"], { strategy: "type_latency" });
+    const work = async (id: string): Promise<string> => {
+      const done = Promise.withResolvers<void>();
+      clock.timer(10, done.resolve);
+      await done.promise;
+      return id;
+    };
+    expect(await ended(pool.execute(work, { type: "sums" }))).toBe("a");
+    const busy = pool.execute(never);
+    busy.catch(() => {});
+    expect(await ended(pool.execute(work, { type: "sums" }))).toBe("a");
+    expect(await ended(pool.execute(work, { type: "prose" }))).toBe("b");
+    expect(await ended(pool.execute(work))).toBe("b");
+    expect(await ended(pool.execute(work))).toBe("b");
+  });
+
   test("S1-02, S1-B06: round robin starts at the first and goes on in the order of joining", async () => {
     const { call, called } = aPool(["a", "b", "c"]);
     for (let i = 0; i < 6; i++) await call();
@@ -1031,7 +1058,14 @@ describe("the roster", () => {
     expect(new Set(called)).toEqual(new Set(["one"]));
     expect(pool.available()).toEqual(["one"]);
     pool.remove("one");
-    expect(await call()).toMatchObject({ code: "no_agents", retryable: false, details: { agents: 1 } });
+    const message = "all agents of the pool have weight 0";
+    expect(await call()).toMatchObject({ code: "no_agents", retryable: false, message, details: { agents: 1 } });
+  });
+
+  test("a pool takes 10,000 agents and no more, but replaces any of them", () => {
+    const { pool } = aPool(Array.from({ length: 10_000 }, (_, n) => `a${n}`));
+    expect(() => pool.add("b", "b")).toThrow(expect.objectContaining({ code: "no_capacity" }));
+    expect(() => pool.add("a9", "b", { replace: true })).not.toThrow();
   });
 
   test("weight 0 matters under no other strategy", async () => {

@@ -59,6 +59,11 @@ describe("createFallbackChain", () => {
     }
   });
 
+  test("a chain takes 1,000 entries and no more", () => {
+    const { chain } = aChain(Array.from({ length: 1_000 }, (_, n) => `a${n}`));
+    expect(() => chain.add("b", "b")).toThrow(expect.objectContaining({ code: "no_capacity" }));
+  });
+
   test("S1-27: the observer gets the name that failed and its error", async () => {
     const { chain, failing } = aChain(["a", "b", "c"]);
     const onFallback = vi.fn();
