@@ -729,9 +729,11 @@ describe("breakers", () => {
     });
     called.length = 0;
     await call(["a"]);
+    const until = new Date(clock.now() + 1_000).toISOString();
     await clock.advance(999);
     await call(["a"]);
     expect(called).toEqual(["b", "b"]);
+    expect(pool.stats()).toMatchObject({ a: { breaker: { until } } });
     await clock.advance(1);
     expect(pool.available()).toEqual(["a", "b"]);
     expect(pool.stats()).toMatchObject({ a: { breaker: { state: "half_open" } } });

@@ -11,6 +11,10 @@ test("S1-B18: whatever is thrown is of unknown blame unless it says otherwise", 
     expect(of(error)).toEqual(UNKNOWN);
 });
 
+test("only an AgentError is asked for its blame", () => {
+  expect(of(Object.assign(new Error("x"), { blame: "task", retryable: false, retryAfterMs: 5 }))).toEqual(UNKNOWN);
+});
+
 test("an AgentError says its blame, whether it may be repeated, and for how long it wants to rest", () => {
   const error = new AgentError({ message: "x", blame: "throttle", retryable: false, retryAfterMs: 5 });
   expect(of(error)).toEqual({ blame: "throttle", retryable: false, retryAfterMs: 5 });
