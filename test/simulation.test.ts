@@ -82,7 +82,7 @@ function plant<M>(title: string, path: string, override: (original: M) => Partia
   return { title, path, override: override as Plant["override"] };
 }
 
-type Apply = typeof import("../src/core/apply.ts");
+type Tasks = typeof import("../src/core/apply/tasks.ts");
 type Due = typeof import("../src/core/due.ts");
 type Flaky = typeof import("../src/testing/flaky-store.ts");
 type Lane = typeof import("../src/core/lane.ts");
@@ -158,7 +158,7 @@ const PLANTS: readonly Plant[] = [
       return outcome.name === "released" ? { ...verdict, charged: false } : verdict;
     },
   })),
-  plant<Apply>("a dependent is released twice after a restart", "../src/core/apply.ts", ({ waitFor }) => ({
+  plant<Tasks>("a dependent is released twice after a restart", "../src/core/apply/tasks.ts", ({ waitFor }) => ({
     waitFor: (state, dependency, id) => {
       waitFor(state, dependency, id);
       waitFor(state, dependency, id);

@@ -1,14 +1,13 @@
 /** How many tasks may wait in a pool, checked once per task at its admission. */
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
-import { queueOf } from "./apply.ts";
 import type { Command } from "./command.ts";
 import type { Resting } from "./event.ts";
 import type { Pool } from "./pool.ts";
 import { CLASS_LIMIT } from "./pool-queue.ts";
 import { leftWaiting } from "./room.ts";
 import { classKey } from "./service-class.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, queueOf } from "./state.ts";
 import type { TaskSpec } from "./task.ts";
 
 /** What earlier tasks of the same submission take up. */

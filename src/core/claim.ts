@@ -2,12 +2,11 @@
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
-import { poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import type { LeasedAttempt } from "./effect.ts";
 import { currentLease, renew } from "./lease.ts";
 import { endAttempt, freeHeldSlot } from "./settle.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import { becomeReady, closeClaim } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createWorld, MAIN, type World, type WorldOptions } from "../testing/world.ts";
-import { queueOf } from "./apply.ts";
+import { queueOf } from "./state.ts";
 
 const BACKOFF_MS = 100;
 const retry = { maxAttempts: 10, backoff: { baseMs: BACKOFF_MS, factor: 1 } };

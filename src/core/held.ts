@@ -1,6 +1,6 @@
 /** Retries that wait for their pool's budget: they are not dropped, and go on in the order in which they came. */
 import type { PoolId } from "../base/ids.ts";
-import { watchBudget } from "./apply.ts";
+import { watchBudget } from "./apply/tasks.ts";
 import type { Pool } from "./pool.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Turn } from "./turn.ts";

@@ -1,7 +1,7 @@
 /** What must hold after every turn. Checked by the simulation and by tests; costs a walk over everything. */
 import { assert } from "../base/assert.ts";
-import { isHeld } from "./apply.ts";
 import type { NamespaceState } from "./state.ts";
+import { isHeld } from "./task.ts";
 
 export function checkInvariants(state: NamespaceState): void {
   const counts = new Map<string, Record<string, number>>();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createWorld, refusal, type World } from "../testing/world.ts";
-import { FORGET_SILENT_MS } from "./apply.ts";
+import { FORGET_SILENT_MS } from "./apply/agents.ts";
 
 const TTL_MS = 30_000;
 

@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createWorld } from "../testing/world.ts";
-import { newTask } from "./apply.ts";
 import { FairKey } from "./fair-keys.ts";
 import { Lane, precedes } from "./lane.ts";
-import type { Task } from "./task.ts";
+import { newTask, type Task } from "./task.ts";
 
 const world = createWorld();
 

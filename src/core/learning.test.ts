@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createWorld, type World } from "../testing/world.ts";
-import { apply } from "./apply.ts";
+import { apply } from "./apply/apply.ts";
 import type { Outcome } from "./outcome.ts";
 import { emptyState } from "./state.ts";
 

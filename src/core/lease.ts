@@ -1,13 +1,12 @@
 /** The time-bound right to run a task: granted, renewed, expired. */
 
 import type { Agent } from "./agent.ts";
-import { agentOf, poolOf } from "./apply.ts";
 import type { Command, Reply } from "./command.ts";
 import { DONE } from "./command.ts";
 import type { Outcome } from "./outcome.ts";
 import { markCompany } from "./poison.ts";
 import { endAttempt } from "./settle.ts";
-import { type NamespaceState, nextFence } from "./state.ts";
+import { agentOf, type NamespaceState, nextFence, poolOf } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 import { takePermit } from "./work-record.ts";

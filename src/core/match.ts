@@ -5,7 +5,6 @@ import type { Choice } from "../policies/balancer/balancer.ts";
 import { holdBackMs } from "../policies/balancer/hold-back.ts";
 import { provenSuccessRate, scoreOf } from "../policies/balancer/score.ts";
 import { BALANCERS } from "../policies/balancer/strategies.ts";
-import { poolOf, queueOf } from "./apply.ts";
 import { chosenByUser } from "./chooser.ts";
 import { isLocal } from "./company.ts";
 import { type Lane, precedes } from "./lane.ts";
@@ -13,7 +12,7 @@ import { grant } from "./lease.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue, Seat } from "./pool-queue.ts";
 import { anotherCouldServe, couldServe } from "./roster.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf, queueOf } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 

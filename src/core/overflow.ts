@@ -5,11 +5,10 @@
 import { isPoolError, PoolError } from "../base/errors.ts";
 import type { PoolId } from "../base/ids.ts";
 import { admit } from "./admission.ts";
-import { queueOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import { HELD_LIMIT } from "./held-line.ts";
 import { classKey } from "./service-class.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, queueOf } from "./state.ts";
 import type { Priority, TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 

@@ -1,10 +1,9 @@
 /** Tasks that kill: agents that died with a task are counted, and so are engines. */
 import type { AgentId } from "../base/ids.ts";
-import { poolOf } from "./apply.ts";
 import { ENGINE_DEATHS, needsQuiet } from "./company.ts";
 import { type Kill, withKiller } from "./kill.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
-import { epochOf, type NamespaceState } from "./state.ts";
+import { epochOf, type NamespaceState, poolOf } from "./state.ts";
 import type { EngineDeaths, Lease, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";
 

@@ -1,15 +1,17 @@
 /** The state as a store gives it back: what is open, with every index rebuilt. */
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "./agent.ts";
-import { apply, enter, need, newTask, poolOf, queueOf, waitFor, watchRun } from "./apply.ts";
+import { apply } from "./apply/apply.ts";
+import { watchRun } from "./apply/attempts.ts";
+import { enter, need, waitFor } from "./apply/tasks.ts";
 import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
 import type { Gate } from "./gate.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
-import { emptyState, type NamespaceState } from "./state.ts";
-import type { Lease, Task } from "./task.ts";
+import { emptyState, type NamespaceState, poolOf, queueOf } from "./state.ts";
+import { type Lease, newTask, type Task } from "./task.ts";
 
 export interface Stored {
   readonly epoch: number;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createWorld, MAIN, type SpecInput } from "../testing/world.ts";
-import { queueOf } from "./apply.ts";
 import { leftWaiting } from "./room.ts";
 import { mayServe } from "./service-class.ts";
+import { queueOf } from "./state.ts";
 
 interface Kind {
   readonly type: string;

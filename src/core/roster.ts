@@ -2,9 +2,8 @@
 import type { AgentId } from "../base/ids.ts";
 import { stateOf } from "../policies/breaker/breaker.ts";
 import type { Agent, Lifecycle } from "./agent.ts";
-import { poolOf, queueOf } from "./apply.ts";
 import { mayBeChosen } from "./pool.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf, queueOf } from "./state.ts";
 import type { Task } from "./task.ts";
 
 /** In these an agent serves or will serve again by itself. */

@@ -1,7 +1,6 @@
 /** The end of an attempt, the end of a task, and what that releases. */
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, TaskId } from "../base/ids.ts";
-import { poolOf } from "./apply.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import { boundDeadLetters } from "./dead-letter-limit.ts";
 import type { Resting } from "./event.ts";
@@ -11,7 +10,7 @@ import { blameOf, type Outcome } from "./outcome.ts";
 import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
 import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import { endsStuck } from "./stuck.ts";
 import type { Attempt, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";

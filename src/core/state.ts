@@ -1,4 +1,5 @@
 /** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
+import { assert } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import type { Chooser } from "./chooser.ts";
@@ -84,4 +85,28 @@ export function epochOf(fence: number): number {
 /** The fence the next lease gets. */
 export function nextFence(state: NamespaceState): number {
   return state.epoch * FENCES_PER_EPOCH + state.fences + 1;
+}
+
+export function taskOf(state: NamespaceState, id: TaskId): Task {
+  const task = state.tasks.get(id);
+  assert(task !== undefined, `task ${id} is open`);
+  return task;
+}
+
+export function agentOf(state: NamespaceState, id: AgentId): Agent {
+  const agent = state.agents.get(id);
+  assert(agent !== undefined, `agent ${id} is known`);
+  return agent;
+}
+
+export function poolOf(state: NamespaceState, id: PoolId): Pool {
+  const pool = state.pools.get(id);
+  assert(pool !== undefined, `pool ${id} exists`);
+  return pool;
+}
+
+export function queueOf(state: NamespaceState, id: PoolId): PoolQueue {
+  const queue = state.queues.get(id);
+  assert(queue !== undefined, `pool ${id} has a queue`);
+  return queue;
 }

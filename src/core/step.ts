@@ -1,6 +1,5 @@
 /** The one switch: what is due first, then commands, then one match. */
 import { PoolError } from "../base/errors.ts";
-import { isHeld, poolOf } from "./apply.ts";
 import { answerClaims, claim, endClaim, heartbeat } from "./claim.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
 import { discard, replay } from "./dead-letters.ts";
@@ -16,7 +15,7 @@ import type { PoolOptions } from "./pool.ts";
 import { release, releasePayload } from "./quarantine.ts";
 import { retire } from "./retire.ts";
 import { deadlineExceeded, endAttempt, freeHeldSlot, notFound, report, stale, stopAndFinish, sweep } from "./settle.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
 import {
   addAgent,
@@ -30,7 +29,7 @@ import {
   removeAgent,
   startAgain,
 } from "./supervise.ts";
-import type { Priority, Settlement, Task } from "./task.ts";
+import { isHeld, type Priority, type Settlement, type Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 import { recheck, resetBreakers } from "./work-record.ts";
 

@@ -1,8 +1,7 @@
 /** An agent that is busy on one task for too long. An idle one is never stuck. */
 import type { AgentId } from "../base/ids.ts";
-import { poolOf } from "./apply.ts";
 import type { DueEntry } from "./due.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 /** Marks the agent; a daemon is also ended, to be started again, where the pool says so. */

@@ -5,12 +5,12 @@ import type { Random } from "../base/random.ts";
 import { below } from "../base/random.ts";
 import { afterDeath, type RestartOptions } from "../policies/restart.ts";
 import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
-import { FORGET_SILENT_MS, poolOf } from "./apply.ts";
+import { FORGET_SILENT_MS } from "./apply/agents.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import { endAllOn } from "./lease.ts";
 import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
-import type { NamespaceState } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
 

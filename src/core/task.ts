@@ -185,3 +185,35 @@ export interface Task {
   /** The queue it stands in while it waits for an agent. */
   lane: object | undefined;
 }
+
+export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
+  return {
+    num,
+    spec,
+    priority: spec.priority,
+    state: { name: "waiting", reason: "agent" },
+    queuedAtMs,
+    nearAtMs: undefined,
+    first: false,
+    attemptCount: 0,
+    lastNumber: 0,
+    lastFence: 0,
+    failedAgentIds: [],
+    owes: false,
+    again: false,
+    refunds: 0,
+    killers: undefined,
+    deaths: undefined,
+    replays: 0,
+    unmet: 0,
+    failedDependencies: [],
+    attempts: [],
+    progress: undefined,
+    lane: undefined,
+  };
+}
+
+/** It waits for its pool's retry budget. */
+export function isHeld(state: TaskState): state is Extract<TaskState, { reason: "retry" }> & { readonly held: true } {
+  return state.name === "waiting" && state.reason === "retry" && state.held === true;
+}

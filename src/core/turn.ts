@@ -1,7 +1,7 @@
 /** One pass of the core: its time, its randomness, and what it has recorded and requested so far. */
 import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
-import { apply } from "./apply.ts";
+import { apply } from "./apply/apply.ts";
 import type { Effect } from "./effect.ts";
 import { type DurableEvent, type Event, isDurable, isNotice, type Notice } from "./event.ts";
 import type { NamespaceState } from "./state.ts";

@@ -14,11 +14,10 @@ import {
 import { fresh, judge, TRIAL_MS, withOutcome } from "../policies/health.ts";
 import { isHalfOpen } from "./admits.ts";
 import type { Agent } from "./agent.ts";
-import { agentOf, poolOf } from "./apply.ts";
 import type { Command, Reply } from "./command.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
-import type { NamespaceState } from "./state.ts";
+import { agentOf, type NamespaceState, poolOf } from "./state.ts";
 import type { Attempt, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
 

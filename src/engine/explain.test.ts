@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { AgentError } from "../agents/agent-error.ts";
 import { asTaskId } from "../base/ids.ts";
-import { queueOf } from "../core/apply.ts";
 import { tasksAhead } from "../core/place.ts";
+import { queueOf } from "../core/state.ts";
 import { createWorld, MAIN, type World } from "../testing/world.ts";
 import { AHEAD_LIMIT, explain, SHOWN_AGENTS } from "./explain.ts";
 import { createPool, functionAgent, type LibraryPoolOptions, type Pool } from "./library.ts";

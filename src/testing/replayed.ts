@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { assert } from "../base/assert.ts";
 import type { TaskId } from "../base/ids.ts";
-import { apply } from "../core/apply.ts";
+import { apply } from "../core/apply/apply.ts";
 import type { DurableEvent } from "../core/event.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
 import type { NamespaceState } from "../core/state.ts";

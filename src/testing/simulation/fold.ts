@@ -1,6 +1,6 @@
 /** The event log, replayed by the core's own writer, gives the rows that the store keeps: two ways to one truth. */
 import { isDeepStrictEqual } from "node:util";
-import { apply } from "../../core/apply.ts";
+import { apply } from "../../core/apply/apply.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../../core/record.ts";
 import { emptyState } from "../../core/state.ts";
 import type { Commit, Store } from "../../stores/store.ts";

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { InvariantError } from "../base/assert.ts";
-import { asAgentId, asPoolId, asTaskId } from "../base/ids.ts";
-import { createWorld, type World } from "../testing/world.ts";
-import { AGENT_LIFECYCLE, type Lifecycle } from "./agent.ts";
+import { InvariantError } from "../../base/assert.ts";
+import { asAgentId, asPoolId, asTaskId } from "../../base/ids.ts";
+import { createWorld, type World } from "../../testing/world.ts";
+import { AGENT_LIFECYCLE, type Lifecycle } from "../agent.ts";
+import type { Event } from "../event.ts";
+import { LIFECYCLE, PRIORITY_NAMES } from "../task.ts";
 import { apply } from "./apply.ts";
-import type { Event } from "./event.ts";
-import { LIFECYCLE, PRIORITY_NAMES } from "./task.ts";
 
 /** One task in each state, and `ada`, who runs `leased`. */
 function aWorld(): World {

@@ -1,0 +1,35 @@
+/** What all sources say of an agent's health, made one word. */
+import type { Agent, Health, HealthSource } from "../agent.ts";
+import { type NamespaceState, poolOf } from "../state.ts";
+
+export function hear(
+  agent: Agent,
+  { source, health, reason }: { source: HealthSource; health: Health; reason: string },
+): void {
+  const findings = new Map(agent.findings);
+  findings.delete(source);
+  if (health !== "healthy") findings.set(source, { health, reason });
+  judge(agent, findings);
+}
+
+export function hearOperator(agent: Agent): void {
+  const { failed } = agent.identity;
+  hear(agent, { source: "operator", health: failed === undefined ? "healthy" : "unhealthy", reason: failed ?? "" });
+}
+
+/** The worst word counts. */
+export function judge(agent: Agent, findings: Agent["findings"]): void {
+  const all = [...findings.values()];
+  const worst = all.find(({ health }) => health === "unhealthy") ?? all[0];
+  agent.findings = findings;
+  agent.health = worst?.health ?? "healthy";
+  agent.healthReason = worst?.reason ?? "";
+}
+
+/** Only outcomes that speak against an agent need be forgotten in time. */
+export function forgetInTime(state: NamespaceState, agent: Agent): void {
+  const { health } = poolOf(state, agent.identity.pool).options;
+  const [oldest] = agent.outcomes;
+  if (health === false || oldest === undefined || !agent.findings.has("passive")) return;
+  state.due.add({ kind: "recheck", atMs: oldest.atMs + health.maxAgeMs + 1, agentId: agent.identity.id });
+}
