@@ -20,7 +20,7 @@ import type { Outcome } from "../src/core/outcome.ts";
 import { emptyState, type NamespaceState } from "../src/core/state.ts";
 import { dueFirst, matchLast, step } from "../src/core/step.ts";
 import { Turn } from "../src/core/turn.ts";
-import { resolvePool } from "../src/engine/options.ts";
+import { resolvePool } from "../src/engine/options/pool.ts";
 import { STRATEGIES, type Strategy } from "../src/policies/balancer/strategies.ts";
 
 const { values } = parseArgs({

@@ -17,7 +17,7 @@ export {
   type TroupeOptions,
   type TroupeRouteOptions,
 } from "./engine/library.ts";
-export type { TaskInput } from "./engine/options.ts";
+export type { TaskInput } from "./engine/options/task.ts";
 export type {
   AgentView,
   AnalyticsView,

@@ -2,7 +2,7 @@
  * The work of one run as tasks: three per document, a digest per package that joins them, one index that joins the
  * digests, and one task that is refused on purpose.
  */
-import type { TaskInput } from "../../src/engine/options.ts";
+import type { TaskInput } from "../../src/engine/options/task.ts";
 import type { ReadDocument } from "./documents.ts";
 
 export const STAGES = ["summarise", "keywords", "measure", "digest", "index"] as const;

@@ -1,6 +1,6 @@
 /** Who is next: fairness keys, weighted serving, deadlines that come near. */
 import { describe, expect, test } from "vitest";
-import { resolvePool } from "../engine/options.ts";
+import { resolvePool } from "../engine/options/pool.ts";
 import { createWorld, MAIN, refusal, type SpecInput, type World } from "../testing/world.ts";
 
 /** Lets one agent work off all that waits, one after the other; returns the order of the tasks. */

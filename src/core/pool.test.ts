@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { resolvePool } from "../engine/options.ts";
+import { resolvePool } from "../engine/options/pool.ts";
 import { createWorld, MAIN, refusal, type World } from "../testing/world.ts";
 
 const withPool = (world: World) => world.state.pools.get(MAIN);

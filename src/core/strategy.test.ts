@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { asAgentId } from "../base/ids.ts";
-import { resolvePool } from "../engine/options.ts";
+import { resolvePool } from "../engine/options/pool.ts";
 import type { Strategy } from "../policies/balancer/strategies.ts";
 import { createWorld, MAIN, type World, type WorldAgent, type WorldOptions } from "../testing/world.ts";
 

@@ -1,7 +1,7 @@
 /** Agents that are busy on one task for too long. */
 import { describe, expect, test } from "vitest";
 import { asAgentId } from "../base/ids.ts";
-import { resolvePool } from "../engine/options.ts";
+import { resolvePool } from "../engine/options/pool.ts";
 import { createWorld, type World, type WorldAgent, type WorldOptions } from "../testing/world.ts";
 
 const stuckMs = 300;

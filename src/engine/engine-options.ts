@@ -5,7 +5,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Entropy, Random } from "../base/random.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Store } from "../stores/store.ts";
-import type { Limits, PoolOptionsInput } from "./options.ts";
+import type { Limits } from "./options/agent.ts";
+import type { PoolOptionsInput } from "./options/pool.ts";
 import type { RoutingInput } from "./routing.ts";
 
 /** One thing that happened, for whoever keeps logs. */

@@ -15,7 +15,7 @@ import type { LogEvent } from "./engine-options.ts";
 import type { Handover } from "./handover.ts";
 import type { HeldCalls } from "./held-calls.ts";
 import type { Loop } from "./loop.ts";
-import type { Limits } from "./options.ts";
+import type { Limits } from "./options/agent.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Reader } from "./reader.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { invalid } from "../base/errors.ts";
 import { ID_PATTERN } from "../base/ids.ts";
 import type { Command } from "../core/command.ts";
-import { parseWith } from "./options.ts";
+import { parseWith } from "./options/parse.ts";
 
 /** 30 days, as for every duration an option may have. */
 const LONGEST_MS = 30 * 24 * 3_600_000;

@@ -12,7 +12,8 @@ import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { GateFunction } from "./gate-desk.ts";
 import { GATE_PROBE_DEFAULTS } from "./gate-options.ts";
-import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
+import type { PoolOptionsInput } from "./options/pool.ts";
+import type { EditInput, TaskInput } from "./options/task.ts";
 import type { RouteOptions, RoutingInput } from "./routing.ts";
 import type { EngineHealth, TaskFilter } from "./troupe.ts";
 import type {

@@ -10,7 +10,7 @@ import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
-import { type PoolOptionsInput, resolvePool } from "./options.ts";
+import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
 import { agentsInOrder, iso, poolView } from "./present.ts";
 import { rollOf } from "./roll.ts";
 import { StartWatch } from "./start-watch.ts";

@@ -6,7 +6,8 @@ import type { Pool } from "../core/pool.ts";
 import { isAllowed, type PoolCandidate, type Selection, selectPool } from "../policies/selector.ts";
 import type { Frame } from "./frame.ts";
 import type { Metrics } from "./metrics.ts";
-import { parseWith, type TaskInput } from "./options.ts";
+import { parseWith } from "./options/parse.ts";
+import type { TaskInput } from "./options/task.ts";
 import { agentsInOrder, poolHealthWord } from "./present.ts";
 import {
   FITNESS_MINIMUM,

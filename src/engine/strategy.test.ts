@@ -5,7 +5,8 @@ import { asPoolId } from "../base/ids.ts";
 import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { refusal } from "../testing/world.ts";
 import { createPool, functionAgent } from "./library.ts";
-import { resolvePool, resolveTask } from "./options.ts";
+import { resolvePool } from "./options/pool.ts";
+import { resolveTask } from "./options/task.ts";
 
 const agents = (...names: readonly string[]) => names.map((name) => functionAgent(name, async () => name));
 const invalid = (options: unknown): PoolError["details"] => refusal(() => resolvePool(options, () => "p")).details;

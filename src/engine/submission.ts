@@ -7,7 +7,7 @@ import { encodeJson, utf8Bytes } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
 import type { TaskBody, TaskBodyRest, TaskSpec } from "../core/task.ts";
-import { type editSchema, priorityOf, type ResolvedTask } from "./options.ts";
+import { type editSchema, priorityOf, type ResolvedTask } from "./options/task.ts";
 import { restOf } from "./present.ts";
 
 /** All that a task brings along. Bytes of UTF-8. */

@@ -5,7 +5,8 @@ import type { Selection } from "../policies/selector.ts";
 import type { ListenOptions } from "./event-hub.ts";
 import type { EventFrame } from "./event-listener.ts";
 import type { GateInput } from "./gate-options.ts";
-import type { EditInput, PoolOptionsInput, TaskInput } from "./options.ts";
+import type { PoolOptionsInput } from "./options/pool.ts";
+import type { EditInput, TaskInput } from "./options/task.ts";
 import type { RouteOptions } from "./routing.ts";
 import type {
   AgentView,

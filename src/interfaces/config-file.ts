@@ -3,7 +3,8 @@ import { readFileSync, statSync } from "node:fs";
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { z } from "zod";
 import { isPoolError, messageOf, PoolError } from "../base/errors.ts";
-import { LIMIT_DEFAULTS, type PoolOptionsInput, poolSchema, resolvePool } from "../engine/options.ts";
+import { LIMIT_DEFAULTS } from "../engine/options/agent.ts";
+import { type PoolOptionsInput, poolSchema, resolvePool } from "../engine/options/pool.ts";
 import { routingSchema } from "../engine/routing.ts";
 import { configProblem, type Origin, parseConfig, type Step, splitPath } from "./config-problem.ts";
 

@@ -6,7 +6,8 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { MARK_VARIABLE } from "../agents/mark.ts";
 import { PoolError } from "../base/errors.ts";
-import { LIMIT_DEFAULTS, type Limits, type PoolOptionsInput } from "../engine/options.ts";
+import { LIMIT_DEFAULTS, type Limits } from "../engine/options/agent.ts";
+import type { PoolOptionsInput } from "../engine/options/pool.ts";
 import type { RoutingInput } from "../engine/routing.ts";
 import { DEFAULT_FILE } from "../stores/open.ts";
 import {

@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { invalid } from "../base/errors.ts";
 import { createSystemRandom, type Random } from "../base/random.ts";
-import { parseWith } from "../engine/options.ts";
+import { parseWith } from "../engine/options/parse.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
 import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
 import type { CallLimits } from "./call.ts";

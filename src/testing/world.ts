@@ -20,7 +20,7 @@ import { emptyState, type NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import type { Lease, Settlement, Task, TaskSpec } from "../core/task.ts";
 import { Turn } from "../core/turn.ts";
-import { type PoolOptionsInput, resolvePool } from "../engine/options.ts";
+import { type PoolOptionsInput, resolvePool } from "../engine/options/pool.ts";
 import { checkStored, Replayed } from "./replayed.ts";
 
 export interface WorldAgent {

@@ -4,7 +4,8 @@ import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { isPoolError, messageOf, PoolError } from "../../base/errors.ts";
 import { ID_PATTERN } from "../../base/ids.ts";
-import { parseWith, type TaskInput, taskSchema } from "../../engine/options.ts";
+import { parseWith } from "../../engine/options/parse.ts";
+import { type TaskInput, taskSchema } from "../../engine/options/task.ts";
 
 /** 256 MB. */
 const FILE_LIMIT_BYTES = 268_435_456;

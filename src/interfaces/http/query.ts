@@ -2,7 +2,7 @@
 import type { MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { invalid } from "../../base/errors.ts";
-import { parseWith } from "../../engine/options.ts";
+import { parseWith } from "../../engine/options/parse.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
 /** The query of a request; a parameter given twice is refused like one that is not known. */

@@ -3,7 +3,7 @@
  * relies upon it.
  */
 import { isPoolError, type PoolError } from "../../base/errors.ts";
-import type { TaskInput } from "../../engine/options.ts";
+import type { TaskInput } from "../../engine/options/task.ts";
 import type { TaskView } from "../../engine/view.ts";
 import { type PoolPlan, SKILLS, TYPES } from "./plan.ts";
 import { Lost, type Scene, Unreachable } from "./scene.ts";

@@ -1,5 +1,5 @@
 /** The pools of a run and who works in them. Drawn anew for each seed. */
-import type { PoolOptionsInput } from "../../engine/options.ts";
+import type { PoolOptionsInput } from "../../engine/options/pool.ts";
 import { STRATEGIES, type Strategy } from "../../policies/balancer/strategies.ts";
 import type { Dice } from "./dice.ts";
 

@@ -1,7 +1,7 @@
 /** `troupe config`: what a server started here would run with. */
 import { Command } from "commander";
 import { stringify } from "yaml";
-import { resolvePool } from "../../../engine/options.ts";
+import { resolvePool } from "../../../engine/options/pool.ts";
 import { loadConfig, type ServerConfig } from "../../config.ts";
 import { JSON_OPTION } from "../connect.ts";
 import { outputOf } from "../output.ts";

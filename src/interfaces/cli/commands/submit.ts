@@ -1,7 +1,7 @@
 /** `troupe submit`: hands in one task. */
 import { type Command, InvalidArgumentError } from "commander";
 import type { Json } from "../../../base/json.ts";
-import type { TaskInput } from "../../../engine/options.ts";
+import type { TaskInput } from "../../../engine/options/task.ts";
 import type { TaskView } from "../../../engine/view.ts";
 import { CliError } from "../cli-error.ts";
 import { isSettled, LONGEST_WAIT_MS } from "../client.ts";

@@ -1,5 +1,5 @@
 /** Agents: shown; and the worker protocol by which remote ones join, claim work and keep their leases. */
-import { parseWith } from "../../../engine/options.ts";
+import { parseWith } from "../../../engine/options/parse.ts";
 import { readBody } from "../body.ts";
 import { type App, type Doors, nodeOf } from "../context.ts";
 import { pageOf } from "../page.ts";

@@ -1,6 +1,7 @@
 /** Pools: made, shown, paused, drained, resumed, deleted. */
-import type { PoolOptionsInput } from "../../../engine/options.ts";
-import { parseWith } from "../../../engine/options.ts";
+
+import { parseWith } from "../../../engine/options/parse.ts";
+import type { PoolOptionsInput } from "../../../engine/options/pool.ts";
 import { readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
 import { pageOf } from "../page.ts";

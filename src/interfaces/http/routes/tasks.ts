@@ -1,7 +1,8 @@
 /** Tasks: submitted, waited for, listed, cancelled, replayed; and what agents report of them. */
 
 import { invalid } from "../../../base/errors.ts";
-import { type EditInput, parseWith, type TaskInput } from "../../../engine/options.ts";
+import { parseWith } from "../../../engine/options/parse.ts";
+import type { EditInput, TaskInput } from "../../../engine/options/task.ts";
 import type { RouteOptions } from "../../../engine/routing.ts";
 import type { TaskView } from "../../../engine/view.ts";
 import { BATCH_LIMIT_BYTES, RESULT_LIMIT_BYTES, readBody } from "../body.ts";

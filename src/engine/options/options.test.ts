@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import { asPoolId } from "../base/ids.ts";
-import { refusal } from "../testing/world.ts";
-import { parseWith, prioritySchema, resolvePool, resolveTask, taskSchema } from "./options.ts";
+import { asPoolId } from "../../base/ids.ts";
+import { refusal } from "../../testing/world.ts";
+import { parseWith } from "./parse.ts";
+import { resolvePool } from "./pool.ts";
+import { prioritySchema, resolveTask, taskSchema } from "./task.ts";
 
 const MAIN = asPoolId("main");
 const NOW = Date.parse("2030-01-01T00:00:00Z");

@@ -1,0 +1,186 @@
+/** Options of a pool: past `resolvePool` nothing is optional that has a default. */
+import { z } from "zod";
+import { asPoolId } from "../../base/ids.ts";
+import type { PoolOptions, QueueOptions, SizeOptions } from "../../core/pool.ts";
+import { BACKOFF_DEFAULTS } from "../../policies/backoff.ts";
+import { STRATEGIES } from "../../policies/balancer/strategies.ts";
+import { RESTART_DEFAULTS } from "../../policies/restart.ts";
+import { RETENTION_DEFAULTS } from "../../policies/retention.ts";
+import {
+  type AgentInput,
+  agentSchema,
+  checkAgents,
+  daemonSchema,
+  LIMIT_DEFAULTS,
+  type Limits,
+  PROBE_DEFAULTS,
+  probeSchema,
+  resolveAgent,
+  restartSchema,
+} from "./agent.ts";
+import { check, given, parseWith } from "./parse.ts";
+import {
+  backoffSchema,
+  breakerSchema,
+  healthSchema,
+  resolveBreaker,
+  resolveBudget,
+  resolveHealth,
+  retryBudgetSchema,
+} from "./record.ts";
+import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, weight } from "./words.ts";
+
+/** Options of a pool, the same words in the library, over HTTP and in YAML. */
+export const poolSchema = z.strictObject({
+  id: id.optional(),
+  types: z.array(id).min(1).max(1_000).optional(),
+  unknownType: z.enum(["refuse", "general"]).optional(),
+  strategy: z.enum(STRATEGIES).optional(),
+  /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */
+  holdBack: z.boolean().optional(),
+  size: z
+    .strictObject({
+      min: count(1, 10_000).optional(),
+      default: count(1, 10_000).optional(),
+      max: count(1, 10_000).optional(),
+    })
+    .optional(),
+  agents: z.array(agentSchema).max(10_000).optional(),
+  queue: z
+    .strictObject({
+      limit: count(0, 10_000_000).optional(),
+      overflow: z.enum(["reject", "wait"]).optional(),
+      maxWaitMs: z.int().min(0).max(LONGEST_HOLD_MS).optional(),
+      blockedLimit: count(0, 10_000_000).optional(),
+      delayedLimit: count(0, 10_000_000).optional(),
+      gatedLimit: count(0, 10_000_000).optional(),
+    })
+    .optional(),
+  ageing: z.union([z.literal(false), z.strictObject({ stepMs: duration(1).optional() })]).optional(),
+  serving: z
+    .strictObject({
+      critical: weight.optional(),
+      high: weight.optional(),
+      medium: weight.optional(),
+      low: weight.optional(),
+    })
+    .optional(),
+  keyConcurrency: count(1, 1_000_000).optional(),
+  retry: z
+    .strictObject({
+      maxAttempts: count(1, 1_000).optional(),
+      failover: z.enum(["immediate", "backoff"]).optional(),
+      refundLimit: count(0, 10_000).optional(),
+      backoff: backoffSchema.optional(),
+      budget: z.union([z.literal(false), retryBudgetSchema]).optional(),
+    })
+    .optional(),
+  lease: z.strictObject({ ttlMs: duration(100).optional(), renewMs: duration(10).optional() }).optional(),
+  timeoutMs: duration(1).optional(),
+  retention: z
+    .strictObject({
+      count: count(0, 100_000_000).optional(),
+      ageMs: z.int().min(1).max(LONGEST_KEPT_MS).optional(),
+      bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+    })
+    .optional(),
+  stuckMs: duration(1).optional(),
+  onStuck: z.enum(["mark", "restart"]).optional(),
+  stopMs: duration(0).optional(),
+  abandonMs: duration(0).optional(),
+  restart: restartSchema.optional(),
+  probe: probeSchema.optional(),
+  poisonLimit: count(0, 10_000).optional(),
+  deadLetters: z.strictObject({ limit: count(0, 1_000_000).optional() }).optional(),
+  daemon: daemonSchema.optional(),
+  breaker: z.union([z.literal(false), breakerSchema]).optional(),
+  health: z.union([z.literal(false), healthSchema]).optional(),
+});
+
+export type PoolOptionsInput = z.input<typeof poolSchema>;
+
+/** 10,000 of each: minutes of work for most pools, and a few megabytes. 5 s: what a caller waits without asking why. */
+const QUEUE_DEFAULTS: QueueOptions = {
+  limit: 10_000,
+  blockedLimit: 10_000,
+  delayedLimit: 10_000,
+  gatedLimit: 10_000,
+  overflow: "reject",
+  maxWaitMs: 5_000,
+};
+
+/** Each priority twice as often as the next. */
+const SERVING_DEFAULTS = { critical: 8, high: 4, medium: 2, low: 1 };
+
+const SIZE_DEFAULTS: SizeOptions = { min: 1, default: 4, max: 16 };
+
+/**
+ * Validates and completes the options of a pool.
+ *
+ * @param makeId - draws the id when none is given
+ * @throws PoolError `invalid` with the path of the first problem
+ */
+export function resolvePool(input: unknown, makeId: () => string, limits: Limits = LIMIT_DEFAULTS): PoolOptions {
+  const parsed = parseWith(poolSchema, input ?? {});
+  const size = resolveSize(parsed.size);
+  const restart = { ...RESTART_DEFAULTS, ...given(parsed.restart) };
+  const probe = { ...PROBE_DEFAULTS, ...given(parsed.probe) };
+  const entries = parsed.agents ?? (parsed.daemon === undefined ? [] : [{ kind: "daemon" } as AgentInput]);
+  const lease = { ttlMs: 30_000, renewMs: 10_000, ...given(parsed.lease) };
+  check(lease.renewMs * 2 <= lease.ttlMs, "lease.renewMs", `expected at most half of lease.ttlMs (${lease.ttlMs})`);
+  const sized = entries.filter((entry) => entry.name === undefined && entry.count === undefined);
+  check(sized.length <= 1, "agents", "only one entry may have neither name nor count: size drives it");
+  const agents = entries.map((entry, index) =>
+    resolveAgent(entry, {
+      path: `agents[${index}]`,
+      count: entry.count ?? (entry.name === undefined ? size.default : 1),
+      daemon: parsed.daemon,
+      restart,
+      probe,
+    }),
+  );
+  checkAgents(agents, limits);
+  return {
+    id: asPoolId(parsed.id ?? makeId()),
+    types: parsed.types,
+    unknownType: parsed.unknownType ?? "refuse",
+    strategy: parsed.strategy ?? "peak_ewma",
+    holdBack: parsed.holdBack ?? false,
+    size,
+    agents,
+    queue: { ...QUEUE_DEFAULTS, ...given(parsed.queue) },
+    serving: parsed.serving === undefined ? undefined : { ...SERVING_DEFAULTS, ...given(parsed.serving) },
+    keyConcurrency: parsed.keyConcurrency,
+    ageing: parsed.ageing === false ? false : { stepMs: 600_000, ...given(parsed.ageing) },
+    retry: {
+      maxAttempts: parsed.retry?.maxAttempts ?? 3,
+      failover: parsed.retry?.failover ?? "immediate",
+      refundLimit: parsed.retry?.refundLimit ?? 20,
+      backoff: { ...BACKOFF_DEFAULTS, ...given(parsed.retry?.backoff) },
+      budget: resolveBudget(parsed.retry?.budget),
+    },
+    lease,
+    timeoutMs: parsed.timeoutMs,
+    retention: { ...RETENTION_DEFAULTS, ...given(parsed.retention) },
+    stuckMs: parsed.stuckMs,
+    onStuck: parsed.onStuck ?? "mark",
+    stopMs: parsed.stopMs ?? 5_000,
+    abandonMs: parsed.abandonMs ?? 60_000,
+    restart,
+    probe,
+    breaker: parsed.breaker === false ? false : resolveBreaker(parsed.breaker),
+    health: parsed.health === false ? false : resolveHealth(parsed.health),
+    // Two agents may die by accident with one task; three hardly do.
+    poisonLimit: parsed.poisonLimit ?? 3,
+    deadLetters: { limit: parsed.deadLetters?.limit ?? 10_000 },
+  };
+}
+
+function resolveSize(input: PoolOptionsInput["size"]): SizeOptions {
+  const max = input?.max ?? Math.max(SIZE_DEFAULTS.max, input?.min ?? 0, input?.default ?? 0);
+  const min = input?.min ?? SIZE_DEFAULTS.min;
+  check(min <= max, "size.min", `expected at most size.max (${max})`);
+  const start = input?.default ?? Math.min(max, Math.max(min, SIZE_DEFAULTS.default));
+  check(min <= start && start <= max, "size.default", `expected ${min} to ${max}`);
+  return { min, default: start, max };
+}

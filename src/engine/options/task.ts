@@ -1,0 +1,122 @@
+/** A task as callers hand it in. */
+import { z } from "zod";
+import { asTaskId, type PoolId, type TaskId } from "../../base/ids.ts";
+import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
+import { parseWith } from "./parse.ts";
+import { count, duration, id, instant, jsonObject, LONGEST_LIST, name, share } from "./words.ts";
+
+export const prioritySchema = z.union([
+  z.enum(["critical", "high", "medium", "normal", "low"]),
+  z.literal([1, 2, 3, 4]),
+]);
+
+const PRIORITY_NUMBERS: Readonly<Record<string, Priority>> = {
+  critical: 1,
+  high: 2,
+  medium: 3,
+  normal: 3,
+  low: 4,
+  1: 1,
+  2: 2,
+  3: 3,
+  4: 4,
+};
+
+/** What a caller may set of a task. */
+export const taskSchema = z
+  .strictObject({
+    id: id.optional(),
+    type: id.optional(),
+    /** Text for the agent; this or `input` is required. */
+    prompt: z.string().optional(),
+    /** Any JSON for the agent. */
+    input: z.json().optional(),
+    context: jsonObject.optional(),
+    metadata: jsonObject.optional(),
+    requires: z.array(id).max(64).optional(),
+    priority: prioritySchema.optional(),
+    dependencies: z.array(id).max(LONGEST_LIST).optional(),
+    onDependencyFailure: z.enum(["cancel", "fail", "run"]).optional(),
+    preferredAgent: name.optional(),
+    /** Whose task it is: the keys of one pool take turns. */
+    fairnessKey: z.string().min(1).max(256).optional(),
+    /** Tasks of one key go to the same agent where the strategy is `affinity`. */
+    affinityKey: z.string().min(1).max(256).optional(),
+    idempotencyKey: z.string().min(1).max(256).optional(),
+    maxAttempts: count(1, 1_000).optional(),
+    retryable: z.boolean().optional(),
+    timeoutMs: duration(1).optional(),
+    deadlineAt: instant.optional(),
+    /** Raises the priority once that share of the time between admission and `deadlineAt` is gone. */
+    escalate: z.strictObject({ atShare: share, priority: prioritySchema }).optional(),
+    runAt: instant.optional(),
+    delayMs: duration(0).optional(),
+    parentId: id.optional(),
+  })
+  .refine((task) => task.prompt !== undefined || task.input !== undefined, {
+    path: ["prompt"],
+    error: "expected a prompt or an input",
+  })
+  .refine((task) => task.runAt === undefined || task.delayMs === undefined, {
+    path: ["delayMs"],
+    error: "runAt and delayMs exclude each other",
+  })
+  .refine((task) => task.escalate === undefined || task.deadlineAt !== undefined, {
+    path: ["escalate"],
+    error: "expected a deadlineAt to escalate before",
+  });
+
+export type TaskInput = z.input<typeof taskSchema>;
+
+const { shape } = taskSchema;
+
+/** What may be changed of a dead letter that is replayed: not who it is, nor what depends on whom. */
+export const editSchema = z.strictObject({
+  type: shape.type,
+  prompt: shape.prompt,
+  input: shape.input,
+  context: shape.context,
+  metadata: shape.metadata,
+  requires: shape.requires,
+  priority: shape.priority,
+  preferredAgent: shape.preferredAgent,
+  fairnessKey: shape.fairnessKey,
+  maxAttempts: shape.maxAttempts,
+  retryable: shape.retryable,
+  timeoutMs: shape.timeoutMs,
+  deadlineAt: shape.deadlineAt,
+});
+
+export type EditInput = z.input<typeof editSchema>;
+
+/** The number of a priority, by name or number; medium when absent. */
+export function priorityOf(given: z.output<typeof prioritySchema> | undefined): Priority {
+  return given === undefined ? DEFAULT_PRIORITY : (PRIORITY_NUMBERS[given] ?? DEFAULT_PRIORITY);
+}
+
+/** A task as a caller handed it in, checked; instants are epoch milliseconds. */
+export interface ResolvedTask {
+  readonly id?: TaskId | undefined;
+  readonly pool: PoolId;
+  readonly input: z.output<typeof taskSchema>;
+  readonly priority: Priority;
+  readonly dependencies: readonly TaskId[];
+  readonly requires: readonly string[];
+  readonly deadlineAtMs?: number | undefined;
+  readonly runAtMs?: number | undefined;
+}
+
+/** @throws PoolError `invalid` with the path of the first problem */
+export function resolveTask(pool: PoolId, input: unknown, nowMs: number, path = ""): ResolvedTask {
+  const task = parseWith(taskSchema, input, path);
+  return {
+    id: task.id === undefined ? undefined : asTaskId(task.id),
+    pool,
+    input: task,
+    priority: priorityOf(task.priority),
+    dependencies: task.dependencies === undefined ? [] : [...new Set(task.dependencies)].map(asTaskId),
+    requires: task.requires === undefined ? [] : [...new Set(task.requires)].sort(),
+    deadlineAtMs: task.deadlineAt === undefined ? undefined : Date.parse(task.deadlineAt),
+    runAtMs: task.runAt !== undefined ? Date.parse(task.runAt) : task.delayMs ? nowMs + task.delayMs : undefined,
+  };
+}
