@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createWorld, MAIN, refusal, type SpecInput, type World } from "../testing/world.ts";
-import { CLASS_LIMIT } from "./pool-queue.ts";
+import { CLASS_LIMIT } from "./classes.ts";
 
 type Item = ReturnType<World["submitBatch"]>[number];
 

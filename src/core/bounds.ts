@@ -1,10 +1,10 @@
 /** How many tasks may wait in a pool, checked once per task at its admission. */
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
+import { CLASS_LIMIT } from "./classes.ts";
 import type { Command } from "./command.ts";
 import type { Resting } from "./event.ts";
 import type { Pool } from "./pool.ts";
-import { CLASS_LIMIT } from "./pool-queue.ts";
 import { leftWaiting } from "./room.ts";
 import { classKey } from "./service-class.ts";
 import { type NamespaceState, queueOf } from "./state.ts";
@@ -60,7 +60,7 @@ export function refuseBeyondBounds(
   planned.waiting.set(pool.id, ahead);
   const depth = pool.counts.agent - queue.gated + ahead.length;
   if (behind || depth >= limits.limit) {
-    const hasFree = pool.mode === "running" && queue.hasFree();
+    const hasFree = pool.mode === "running" && queue.seats.hasFree();
     const left = hasFree ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
     const startsAtOnce = hasFree && left === leftWaiting(queue, ahead);
     if ((behind || left > limits.limit) && !startsAtOnce) {

@@ -5,7 +5,7 @@ import type { Choice } from "../policies/balancer/balancer.ts";
 import { leastLoaded } from "../policies/balancer/least-loaded.ts";
 import { expectedMs } from "../policies/balancer/peak-ewma.ts";
 import type { Effect } from "./effect.ts";
-import type { Seat } from "./pool-queue.ts";
+import type { Seat } from "./seats.ts";
 import type { Task } from "./task.ts";
 
 /** An agent that is free and may, as a user's strategy sees it. A copy: nothing it does to it has an effect. */

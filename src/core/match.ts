@@ -10,8 +10,9 @@ import { isLocal } from "./company.ts";
 import { type Lane, precedes } from "./lane.ts";
 import { grant } from "./lease.ts";
 import type { Pool } from "./pool.ts";
-import type { PoolQueue, Seat } from "./pool-queue.ts";
+import type { PoolQueue } from "./pool-queue.ts";
 import { anotherCouldServe, couldServe } from "./roster.ts";
+import type { Seat } from "./seats.ts";
 import { type NamespaceState, poolOf, queueOf } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
@@ -52,7 +53,7 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   reviewExclusions(state, pool, turn);
   reviewQuiet(state, pool, turn);
   const scored = pool.options.strategy === "score" && !state.choosers.has(id);
-  const poolSuccessRate = scored ? provenSuccessRate(queue.seats()) : 1;
+  const poolSuccessRate = scored ? provenSuccessRate(queue.seats.all()) : 1;
   const matching: Matching = { state, pool, queue, turn, aside: [], barred: [], poolSuccessRate };
   const next = scored ? bestPair : nextPair;
   let ended: number;
@@ -138,7 +139,7 @@ function choiceOf({ spec, priority }: Task, { pool, queue, turn, poolSuccessRate
     nowMs: turn.nowMs,
     lastOrdinal: pool.lastOrdinal,
     halfLifeMs: pool.latency.halfLifeMs,
-    crew: affinityKey !== undefined && pool.options.strategy === "affinity" ? queue.crewOf(spec) : NO_CREW,
+    crew: affinityKey !== undefined && pool.options.strategy === "affinity" ? queue.seats.crewOf(spec) : NO_CREW,
     poolSuccessRate,
   };
 }
@@ -185,14 +186,14 @@ function isHeldBack({ lane, task, seat, choice }: Pair, { state, pool, queue, tu
  */
 function reviewExclusions(state: NamespaceState, pool: Pool, turn: Turn): void {
   const queue = queueOf(state, pool.id);
-  if (queue.checkedVersion === queue.rosterVersion) return;
+  if (queue.checkedVersion === queue.seats.rosterVersion) return;
   for (const lane of [...queue.lanesWithExclusions()]) {
     const head = lane.head();
     if (head === undefined || queue.holds(lane.serviceClass.type)) continue;
     lane.couldOthers = othersCould(state, lane, head, turn.nowMs);
     if (!lane.couldOthers && !lane.again) backOffAll(lane, pool, turn);
   }
-  queue.checkedVersion = queue.rosterVersion;
+  queue.checkedVersion = queue.seats.rosterVersion;
 }
 
 function othersCould(state: NamespaceState, lane: Lane, head: Task, nowMs: number): boolean {
@@ -239,7 +240,7 @@ function reviewQuiet(state: NamespaceState, pool: Pool, turn: Turn): void {
   const task = quietFor === undefined ? undefined : state.tasks.get(quietFor);
   if (task?.state.name !== "waiting") return;
   const now = { nowMs: turn.nowMs, untilMs: turn.nowMs };
-  for (const { agent } of queue.seatsFor(task.spec)) if (isLocal(agent) && couldServe(agent, now)) return;
+  for (const { agent } of queue.seats.whoFit(task.spec)) if (isLocal(agent) && couldServe(agent, now)) return;
   turn.record({ type: "pool.quieted", pool: pool.id, taskId: undefined });
 }
 

@@ -71,7 +71,7 @@ export function admitHeld(state: NamespaceState, pool: PoolId, turn: Turn): bool
   let behind = false;
   let admitted = false;
   for (const { holdId, command } of line) {
-    if (behind && !queue.hasFree()) break;
+    if (behind && !queue.seats.hasFree()) break;
     const kind = kindOf(command);
     if (behind && (kind === undefined || hopeless.has(kind))) continue;
     try {

@@ -1,5 +1,6 @@
 /** Where a task stands in its queue, and how long others have stood there. Looks at fronts of lanes, not at all tasks. */
-import { type Ageing, goesFirst, type PoolQueue } from "./pool-queue.ts";
+import { type Ageing, goesFirst } from "./order.ts";
+import type { PoolQueue } from "./pool-queue.ts";
 import type { Task } from "./task.ts";
 
 /**

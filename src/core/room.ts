@@ -9,7 +9,7 @@ type Kind = Pick<ServiceClass, "type" | "requires"> & { readonly fairnessKey?: s
  * assignment of kinds to free slots.
  */
 export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number {
-  const slots = [...queue.groups()]
+  const slots = [...queue.seats.groups()]
     .map((group) => ({ profile: group.profile, free: freeSlots(group.free) }))
     .filter((group) => group.free > 0);
   const kinds = new Map<string, { kind: Kind; count: number }>();

@@ -20,7 +20,7 @@ export function anotherCouldServe(
   nowMs: number,
 ): boolean {
   const { options } = poolOf(state, task.spec.pool);
-  for (const { agent } of queueOf(state, task.spec.pool).seatsFor(task.spec)) {
+  for (const { agent } of queueOf(state, task.spec.pool).seats.whoFit(task.spec)) {
     if (!mayBeChosen(options, agent.identity) || failed.agentIds.includes(agent.identity.id)) continue;
     if (couldServe(agent, { nowMs, untilMs: nowMs + failed.patienceMs })) return true;
   }

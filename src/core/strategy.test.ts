@@ -120,7 +120,7 @@ test("a remote agent that joins again with another weight has that weight", () =
   const world = worldOf("weighted", []);
   world.join({ name: "a", weight: 5 });
   world.join({ name: "a", weight: 3 }, { replace: true });
-  expect([...(world.state.queues.get(MAIN)?.seats() ?? [])].map(({ weight }) => weight)).toEqual([3]);
+  expect([...(world.state.queues.get(MAIN)?.seats.all() ?? [])].map(({ weight }) => weight)).toEqual([3]);
 });
 
 test("agents of different capabilities are compared with each other", () => {

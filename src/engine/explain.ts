@@ -59,14 +59,14 @@ function consider(state: NamespaceState, task: Task, nowMs: number): Considered 
     const reason = reasonAgainst(queue, agent, wanted, nowMs);
     if (reason === undefined) return { id, name };
     against[reason] = (against[reason] ?? 0) + 1;
-    const profile = queue.profileOf(id) as Profile;
+    const profile = queue.seats.profileOf(id) as Profile;
     return { id, name, reason, detail: againstDetail(reason, { agent, profile, task, nowMs }) };
   });
   return { agents, against };
 }
 
 function reasonAgainst(queue: PoolQueue, agent: Agent, wanted: Wanted, nowMs: number): Against | undefined {
-  const profile = queue.profileOf(agent.identity.id);
+  const profile = queue.seats.profileOf(agent.identity.id);
   return profile === undefined ? "lifecycle" : firstAgainst(agent, profile, wanted, nowMs);
 }
 

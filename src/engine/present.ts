@@ -177,7 +177,7 @@ function closedFor(state: NamespaceState, type: string): string[] {
 
 /** What keeps it from an agent, in a few words. */
 function agentDetail(state: NamespaceState, spec: TaskFacts["spec"]): string {
-  const seats = [...(state.queues.get(spec.pool)?.seatsFor(spec) ?? [])];
+  const seats = [...(state.queues.get(spec.pool)?.seats.whoFit(spec) ?? [])];
   const needs = spec.requires.length > 0 ? spec.requires.join(", ") : `type ${spec.type}`;
   if (seats.length === 0) return `no agent of pool ${spec.pool} offers ${needs}`;
   if (seats.every(({ agent }) => agent.lifecycle !== "ready")) return `none of ${seats.length} agents is up`;

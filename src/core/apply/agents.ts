@@ -22,7 +22,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     known.isolation = identity.isolation;
     known.rate = rateOf(state, identity);
     known.claimTypes = undefined;
-    queueOf(state, identity.pool).seat(known);
+    queueOf(state, identity.pool).seats.seat(known);
     rosterChanged(state, known, nowMs);
     return;
   }
@@ -55,7 +55,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
   };
   hearOperator(agent);
   state.agents.set(identity.id, agent);
-  queueOf(state, identity.pool).seat(agent);
+  queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
 }
 
@@ -68,10 +68,10 @@ export function changeAgent(state: NamespaceState, identity: AgentIdentity, nowM
 
 export function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {
   const queue = queueOf(state, poolId);
-  queue.unseat(id);
+  queue.seats.unseat(id);
   const reservedFor = queue.reservations.taskOf(id);
   if (reservedFor !== undefined) queue.reservations.endOf(reservedFor);
-  queue.rosterVersion += 1;
+  queue.seats.rosterVersion += 1;
   leaveRate(state, id);
   poolOf(state, poolId).agentIds.delete(id);
   state.agents.delete(id);
@@ -160,7 +160,7 @@ export function openClaim(state: NamespaceState, event: Extract<Event, { type: "
   const agent = agentOf(state, agentId);
   agent.claim = claim;
   agent.claimTypes = types;
-  queueOf(state, agent.identity.pool).seat(agent);
+  queueOf(state, agent.identity.pool).seats.seat(agent);
   state.dirty.add(agent.identity.pool);
   state.due.add({ kind: "claim", atMs: claim.untilMs, agentId, claimId: claim.claimId });
   refresh(state, agent, nowMs);

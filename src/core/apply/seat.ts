@@ -7,7 +7,7 @@ import { type NamespaceState, poolOf, queueOf } from "../state.ts";
 /** Whoever waits for somebody else to serve is looked at again. */
 export function rosterChanged(state: NamespaceState, agent: Agent, nowMs: number): void {
   const queue = queueOf(state, agent.identity.pool);
-  queue.rosterVersion += 1;
+  queue.seats.rosterVersion += 1;
   // Who can't serve is kept free for nobody.
   const reservedFor = queue.reservations.taskOf(agent.identity.id);
   if (reservedFor !== undefined && !isServing(agent, nowMs)) queue.reservations.endOf(reservedFor);
@@ -20,7 +20,7 @@ export function refresh(state: NamespaceState, agent: Agent, nowMs: number): voi
   const queue = queueOf(state, agent.identity.pool);
   const drains = agent.runs.size > 0 && queue.reservations.taskOf(agent.identity.id) !== undefined;
   const free = mayBeChosen(pool.options, agent.identity) && againstAgent(pool, agent, nowMs) === undefined && !drains;
-  queue.refresh(agent, free);
+  queue.seats.refresh(agent, free);
   if (free) state.dirty.add(agent.identity.pool);
 }
 

@@ -1,0 +1,135 @@
+/** The kinds of work of one pool: what waits of each, who may serve it, and whether a gate holds it. */
+import type { KeyRooms } from "./fair-keys.ts";
+import type { Lane } from "./lane.ts";
+import type { Group } from "./seats.ts";
+import type { ServiceClass } from "./service-class.ts";
+import { againstKind } from "./standing.ts";
+
+/** A kind of work that waits in the pool, or has. */
+export interface WorkClass extends ServiceClass {
+  /** A closed gate holds its type: nobody is offered its tasks. */
+  held: boolean;
+  /** Tasks that wait in its lanes. */
+  size: number;
+  readonly groups: Set<Group>;
+  readonly lanes: Map<string, Lane>;
+}
+
+/** Kinds of work that may wait in one pool at a time. */
+export const CLASS_LIMIT = 10_000;
+
+export class Classes {
+  readonly #classes = new Map<string, WorkClass>();
+  readonly #byType = new Map<string, Set<WorkClass>>();
+  readonly #heldTypes: ReadonlyMap<string, unknown>;
+  readonly #groups: () => Iterable<Group>;
+  #gated = 0;
+
+  /**
+   * @param heldTypes - types that closed gates hold; whoever changes it says so by `review`
+   * @param groups - those that a new class may be served by
+   */
+  constructor(heldTypes: ReadonlyMap<string, unknown>, groups: () => Iterable<Group>) {
+    this.#heldTypes = heldTypes;
+    this.#groups = groups;
+  }
+
+  /** Tasks that wait because a closed gate holds their type. */
+  get gated(): number {
+    return this.#gated;
+  }
+
+  holds(type: string): boolean {
+    return this.#heldTypes.has(type);
+  }
+
+  /**
+   * A gate that holds the type may have opened or closed. Says which lanes changed; true when tasks may be
+   * offered that were held.
+   */
+  review(type: string, publish: (lane: Lane) => void): boolean {
+    const held = this.holds(type);
+    let released = false;
+    for (const entry of this.#byType.get(type) ?? []) {
+      if (entry.held === held) continue;
+      entry.held = held;
+      this.#gated += held ? entry.size : -entry.size;
+      released ||= !held && entry.size > 0;
+      for (const lane of entry.lanes.values()) publish(lane);
+    }
+    return released;
+  }
+
+  /** A task joins or leaves the lane. */
+  count(lane: Lane, by: 1 | -1): void {
+    const entry = this.of(lane.serviceClass);
+    entry.size += by;
+    if (entry.held) this.#gated += by;
+  }
+
+  /** Lanes in which somebody waits, in no order. */
+  *lanes(): Iterable<Lane> {
+    for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
+  }
+
+  /**
+   * Waiting tasks by class, those held by a gate excepted: those that whoever fits may take, and how many of them could start if there were slots for
+   * all; and those that some have failed, which wait for others than the free.
+   */
+  *waitingByClass(room: KeyRooms): Iterable<{
+    readonly serviceClass: ServiceClass;
+    readonly plain: { readonly count: number; readonly startable: number };
+    readonly failed: number;
+  }> {
+    for (const entry of this.#classes.values()) {
+      if (entry.held) continue;
+      const plain = { count: 0, startable: 0 };
+      let failed = 0;
+      for (const lane of entry.lanes.values()) {
+        if (lane.excluded !== undefined) failed += lane.size;
+        else {
+          plain.count += lane.size;
+          plain.startable += room(lane.fairKey, lane.size);
+        }
+      }
+      if (plain.count + failed > 0) yield { serviceClass: entry, plain, failed };
+    }
+  }
+
+  /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
+  hasRoomFor(wanted: string, planned: ReadonlySet<string>): boolean {
+    if (this.#classes.size + planned.size < CLASS_LIMIT) return true;
+    if (this.#classes.has(wanted) || planned.has(wanted)) return true;
+    for (const [key, entry] of this.#classes) {
+      if (entry.size > 0) continue;
+      this.#classes.delete(key);
+      this.#unfile(entry);
+    }
+    let added = 0;
+    for (const key of planned) if (!this.#classes.has(key)) added += 1;
+    return this.#classes.size + added < CLASS_LIMIT;
+  }
+
+  of({ key, type, requires }: ServiceClass): WorkClass {
+    let entry = this.#classes.get(key);
+    if (entry === undefined) {
+      entry = { key, type, requires, held: this.holds(type), size: 0, groups: new Set(), lanes: new Map() };
+      for (const group of this.#groups()) if (againstKind(group.profile, entry) === undefined) entry.groups.add(group);
+      this.#classes.set(key, entry);
+      const alike = this.#byType.get(type);
+      if (alike === undefined) this.#byType.set(type, new Set([entry]));
+      else alike.add(entry);
+    }
+    return entry;
+  }
+
+  #unfile(entry: WorkClass): void {
+    const alike = this.#byType.get(entry.type);
+    alike?.delete(entry);
+    if (alike?.size === 0) this.#byType.delete(entry.type);
+  }
+
+  all(): Iterable<WorkClass> {
+    return this.#classes.values();
+  }
+}
