@@ -1,5 +1,6 @@
 /** The only file with entropy; and the seeded generator that replaces it where runs must repeat. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomFillSync } from "node:crypto";
+import { uuidOf } from "./uuid.ts";
 
 export interface Random {
   /** In [0, 1). */
@@ -49,8 +50,21 @@ export interface Entropy {
   secret(): string;
 }
 
+/** Random bytes for the next 256 ids. */
+const pool = new Uint8Array(4_096);
+let used = pool.length;
+
+function uuid(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += 16;
+  return uuidOf(pool, used - 16);
+}
+
 export const systemEntropy: Entropy = {
-  uuid: () => randomUUID(),
+  uuid,
   hex: (count) =>
     randomBytes(Math.ceil(count / 2))
       .toString("hex")

@@ -2,8 +2,8 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
-import type { Outcomes } from "../policies/health.ts";
 import type { Measure } from "../policies/measure.ts";
+import type { Outcomes } from "../policies/outcomes.ts";
 import type { Rate, RateOptions } from "./rate.ts";
 
 export type AgentKind = "function" | "daemon" | "command" | "remote";

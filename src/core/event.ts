@@ -2,7 +2,7 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Breaker, Permit, Transition } from "../policies/breaker/breaker.ts";
-import type { Outcomes } from "../policies/health.ts";
+import type { Outcomes } from "../policies/outcomes.ts";
 import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
 import type { Gate } from "./gate.ts";
 import type { Held } from "./held-line.ts";

@@ -11,7 +11,8 @@ import {
   settle,
   stateOf,
 } from "../policies/breaker/breaker.ts";
-import { fresh, judge, TRIAL_MS, withOutcome } from "../policies/health.ts";
+import { judge, TRIAL_MS } from "../policies/health.ts";
+import { Outcomes } from "../policies/outcomes.ts";
 import { isHalfOpen } from "./admits.ts";
 import type { Agent } from "./agent.ts";
 import type { Command, Reply } from "./command.ts";
@@ -85,14 +86,14 @@ function tellBreaker(agent: Agent, { breaker, transition }: Step, turn: Turn): v
   const agentId = agent.identity.id;
   turn.record({ type: "agent.breaker", agentId, breaker, transition });
   if (transition?.to !== "closed" || agent.outcomes.length === 0) return;
-  turn.record({ type: "agent.outcomes", agentId, outcomes: [] });
+  turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
   hearWork(agent, { health: "healthy", reason: "" }, turn);
 }
 
 function learnPassive(state: NamespaceState, agent: Agent, failed: boolean, turn: Turn): void {
   const { health } = poolOf(state, agent.identity.pool).options;
   if (health === false) return;
-  const outcomes = withOutcome(agent.outcomes, { atMs: turn.nowMs, failed }, health);
+  const outcomes = agent.outcomes.with({ atMs: turn.nowMs, failed }, health);
   turn.record({ type: "agent.outcomes", agentId: agent.identity.id, outcomes });
   judgeWork(state, agent, turn);
 }
@@ -103,9 +104,9 @@ function judgeWork(state: NamespaceState, agent: Agent, turn: Turn): void {
   const { health: options } = pool.options;
   if (options === false) return;
   let judgement = judge(agent.outcomes, options);
-  const byShare = judge(agent.outcomes, { ...options, consecutive: undefined }).health === "unhealthy";
-  const inARow = judge(agent.outcomes, { ...options, minimum: Number.POSITIVE_INFINITY }).health === "unhealthy";
-  if (byShare && !inARow && !mayLoseOneMore(state, pool, agent)) judgement = { ...judgement, health: "degraded" };
+  if (judgement.health === "unhealthy" && judgement.by === "share" && !mayLoseOneMore(state, pool, agent)) {
+    judgement = { ...judgement, health: "degraded" };
+  }
   hearWork(agent, judgement, turn);
 }
 
@@ -128,9 +129,9 @@ function forgive(state: NamespaceState, { agentId, endedAtMs }: Attempt, turn: T
   const agent = state.agents.get(agentId);
   if (agent === undefined) return;
   tellBreaker(agent, { breaker: retract(agent.breaker, agent.breaker.generation, endedAtMs) }, turn);
-  const at = agent.outcomes.findIndex(({ atMs, failed }) => failed && atMs === endedAtMs);
-  if (at === -1) return;
-  turn.record({ type: "agent.outcomes", agentId, outcomes: agent.outcomes.toSpliced(at, 1) });
+  const outcomes = agent.outcomes.withoutFailure(endedAtMs);
+  if (outcomes === agent.outcomes) return;
+  turn.record({ type: "agent.outcomes", agentId, outcomes });
   judgeWork(state, agent, turn);
 }
 
@@ -139,7 +140,7 @@ export function recheck(state: NamespaceState, agent: Agent, turn: Turn): void {
   const agentId = agent.identity.id;
   const { health } = poolOf(state, agent.identity.pool).options;
   tellBreaker(agent, ripen(agent.breaker, turn.nowMs), turn);
-  const outcomes = health === false ? agent.outcomes : fresh(agent.outcomes, turn.nowMs, health);
+  const outcomes = health === false ? agent.outcomes : agent.outcomes.within(turn.nowMs, health.maxAgeMs);
   if (outcomes.length < agent.outcomes.length) {
     turn.record({ type: "agent.outcomes", agentId, outcomes });
     judgeWork(state, agent, turn);
@@ -157,7 +158,7 @@ export function probeBreaker(state: NamespaceState, agent: Agent, turn: Turn): v
 export function beginAnew(agent: Agent, turn: Turn): void {
   const agentId = agent.identity.id;
   if (agent.breaker !== NEW_BREAKER) tellBreaker(agent, reset(agent.breaker, turn.nowMs), turn);
-  if (agent.outcomes.length > 0) turn.record({ type: "agent.outcomes", agentId, outcomes: [] });
+  if (agent.outcomes.length > 0) turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
 }
 
 /** An operator lets open breakers try at once, with their permits and no more; answers how many were open. */

@@ -1,4 +1,5 @@
 /** Passive health: what the last outcomes of an agent say about it. */
+import type { Outcomes } from "./outcomes.ts";
 
 export interface HealthOptions {
   /** Outcomes that are looked back on, at least 1. */
@@ -27,43 +28,26 @@ export const HEALTH_DEFAULTS: HealthOptions = {
 /** How often an agent that is unhealthy by its outcomes alone is tried when no breaker hands out permits. */
 export const TRIAL_MS = 30_000;
 
-export interface PastOutcome {
-  readonly atMs: number;
-  readonly failed: boolean;
-}
-
-/** Oldest first, at most `window` of them. */
-export type Outcomes = readonly PastOutcome[];
-
-export interface Judgement {
-  readonly health: "healthy" | "degraded" | "unhealthy";
-  readonly reason: string;
-}
+export type Judgement =
+  | { readonly health: "healthy"; readonly reason: "" }
+  | {
+      readonly health: "degraded" | "unhealthy";
+      readonly reason: string;
+      /** What spoke against it. */
+      readonly by: "row" | "share";
+    };
 
 const HEALTHY: Judgement = { health: "healthy", reason: "" };
 
-export function withOutcome(outcomes: Outcomes, outcome: PastOutcome, options: HealthOptions): Outcomes {
-  return fresh([...outcomes, outcome], outcome.atMs, options).slice(-options.window);
-}
-
-/** Without what is too old to say anything. */
-export function fresh(outcomes: Outcomes, nowMs: number, { maxAgeMs }: HealthOptions): Outcomes {
-  const first = outcomes.findIndex(({ atMs }) => nowMs - atMs <= maxAgeMs);
-  return first === -1 ? [] : outcomes.slice(first);
-}
-
 /** What fresh outcomes say. Bounds are inclusive. */
-export function judge(outcomes: Outcomes, options: HealthOptions): Judgement {
+export function judge({ length, failures, inARow }: Outcomes, options: HealthOptions): Judgement {
   const { consecutive, minimum } = options;
-  if (consecutive !== undefined && outcomes.length >= consecutive) {
-    if (outcomes.slice(-consecutive).every(({ failed }) => failed)) {
-      return { health: "unhealthy", reason: `${consecutive} failures in a row` };
-    }
+  if (consecutive !== undefined && inARow >= consecutive) {
+    return { health: "unhealthy", reason: `${consecutive} failures in a row`, by: "row" };
   }
-  if (outcomes.length < Math.max(1, minimum)) return HEALTHY;
-  const failures = outcomes.filter(({ failed }) => failed).length;
-  const share = failures / outcomes.length;
-  const reason = `${failures} of its last ${outcomes.length} attempts failed`;
-  if (share >= options.unhealthy) return { health: "unhealthy", reason };
-  return share >= options.degraded ? { health: "degraded", reason } : HEALTHY;
+  if (length < Math.max(1, minimum)) return HEALTHY;
+  const share = failures / length;
+  if (share < options.degraded) return HEALTHY;
+  const reason = `${failures} of its last ${length} attempts failed`;
+  return { health: share >= options.unhealthy ? "unhealthy" : "degraded", reason, by: "share" };
 }

@@ -4,6 +4,7 @@ import { assert } from "../../base/assert.ts";
 import type { AgentId, PoolId } from "../../base/ids.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
+import { Outcomes } from "../../policies/outcomes.ts";
 import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, NO_STATS, type Run } from "../agent.ts";
 import type { Event } from "../event.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
@@ -48,7 +49,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     lastExit: undefined,
     stats: NO_STATS,
     breaker: NEW_BREAKER,
-    outcomes: [],
+    outcomes: Outcomes.NONE,
     trialAtMs: 0,
     rate: rateOf(state, identity),
     measure: newMeasure(),

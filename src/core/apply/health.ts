@@ -29,7 +29,8 @@ export function judge(agent: Agent, findings: Agent["findings"]): void {
 /** Only outcomes that speak against an agent need be forgotten in time. */
 export function forgetInTime(state: NamespaceState, agent: Agent): void {
   const { health } = poolOf(state, agent.identity.pool).options;
-  const [oldest] = agent.outcomes;
-  if (health === false || oldest === undefined || !agent.findings.has("passive")) return;
-  state.due.add({ kind: "recheck", atMs: oldest.atMs + health.maxAgeMs + 1, agentId: agent.identity.id });
+  if (health === false || !agent.findings.has("passive")) return;
+  const { oldestAtMs } = agent.outcomes;
+  if (oldestAtMs === undefined) return;
+  state.due.add({ kind: "recheck", atMs: oldestAtMs + health.maxAgeMs + 1, agentId: agent.identity.id });
 }

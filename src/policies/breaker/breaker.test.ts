@@ -147,7 +147,7 @@ describe("while closed", () => {
     const bench = new Bench({ consecutive: 99, window: 1_000, ratio: 0.5, minimum: 5, maxAgeMs: 10_000 });
     bench.calls("S".repeat(20)).calls("F".repeat(19)).advance(3_600_000);
     expect(bench.calls("F").state).toBe("closed");
-    expect(bench.breaker).toMatchObject({ outcomes: [{ failed: true }] });
+    expect(bench.breaker).toMatchObject({ outcomes: { length: 1, failures: 1 } });
   });
 
   test("failures in a row count however long ago they were", () => {

@@ -8,6 +8,7 @@
  */
 import type { Random } from "../../base/random.ts";
 import { backoffMs } from "../backoff.ts";
+import { Outcomes } from "../outcomes.ts";
 import { type BreakerOptions, LONGEST_RETRY_AFTER_MS } from "./options.ts";
 
 export type BreakerState = "closed" | "open" | "half_open";
@@ -31,8 +32,8 @@ export interface Closed extends Common {
   readonly name: "closed";
   /** Failures since the last success. */
   readonly consecutive: number;
-  /** Oldest first; at most `window`. */
-  readonly outcomes: readonly Past[];
+  /** What `ratio` looks back on; at most `window`. */
+  readonly outcomes: Outcomes;
   /** When it closed. Undefined = it has never been open. */
   readonly sinceMs: number | undefined;
 }
@@ -54,12 +55,6 @@ export interface HalfOpen extends Common {
 }
 
 export type Breaker = Closed | Open | HalfOpen;
-
-/** An outcome that `ratio` looks back on. */
-export interface Past {
-  readonly atMs: number;
-  readonly failed: boolean;
-}
 
 export interface PermitLease {
   readonly number: number;
@@ -112,7 +107,7 @@ export const NEW_BREAKER: Closed = {
   generation: 0,
   times: 0,
   consecutive: 0,
-  outcomes: [],
+  outcomes: Outcomes.NONE,
   sinceMs: undefined,
 };
 
@@ -203,14 +198,10 @@ export function reset(breaker: Breaker, nowMs: number): Step {
  */
 export function retract(breaker: Breaker, generation: number, failedAtMs: number): Breaker {
   if (breaker.name !== "closed" || breaker.generation !== generation) return breaker;
-  const at = breaker.outcomes.findIndex(({ atMs, failed }) => failed && atMs === failedAtMs);
-  if (at === -1) return breaker;
-  const inARow = breaker.outcomes.slice(at).every(({ failed }) => failed);
-  return {
-    ...breaker,
-    outcomes: breaker.outcomes.toSpliced(at, 1),
-    consecutive: inARow ? breaker.consecutive - 1 : breaker.consecutive,
-  };
+  const { length, inARow } = breaker.outcomes;
+  const outcomes = breaker.outcomes.withoutFailure(failedAtMs);
+  if (outcomes.length === length) return breaker;
+  return { ...breaker, outcomes, consecutive: breaker.consecutive - (inARow - outcomes.inARow) };
 }
 
 /** Permits whose time is not over. */
@@ -223,26 +214,21 @@ function count(breaker: Closed, outcome: BreakerOutcome, facts: BreakerFacts): S
   if (outcome.name === "ignored") return { breaker };
   const failed = outcome.name === "failed";
   const { nowMs, options } = facts;
-  const outcomes = recent([...breaker.outcomes, { atMs: nowMs, failed }], nowMs, options);
+  const outcomes = breaker.outcomes.with({ atMs: nowMs, failed }, options);
   const consecutive = failed ? breaker.consecutive + 1 : 0;
   const reason = failed ? reasonToOpen(consecutive, outcomes, options) : undefined;
   if (!failed || reason === undefined) return { breaker: { ...breaker, outcomes, consecutive } };
   return open(breaker, { reason, times: timesBefore(breaker, facts) + 1 }, outcome, facts);
 }
 
-function recent(outcomes: readonly Past[], nowMs: number, { window, maxAgeMs }: BreakerOptions): readonly Past[] {
-  return outcomes.slice(-window).filter(({ atMs }) => nowMs - atMs <= maxAgeMs);
-}
-
 function reasonToOpen(
   consecutive: number,
-  outcomes: readonly Past[],
+  { length, failures }: Outcomes,
   options: BreakerOptions,
 ): "consecutive" | "ratio" | undefined {
   if (consecutive >= options.consecutive) return "consecutive";
-  if (options.ratio === null || outcomes.length < options.minimum) return undefined;
-  const failures = outcomes.filter(({ failed }) => failed).length;
-  return failures / outcomes.length >= options.ratio ? "ratio" : undefined;
+  if (options.ratio === null || length < options.minimum) return undefined;
+  return failures / length >= options.ratio ? "ratio" : undefined;
 }
 
 /** Earlier openings are forgiven once it stayed closed for as long as its memory reaches. */

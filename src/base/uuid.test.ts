@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { systemEntropy } from "./random.ts";
+import { uuidOf } from "./uuid.ts";
+
+test("sixteen bytes become a version 4 UUID, in their order", () => {
+  const bytes = Uint8Array.from({ length: 20 }, (_, n) => 0x10 * (n % 16) + n);
+  expect(uuidOf(bytes, 0)).toBe("00112233-4455-4677-8899-aabbccddeeff");
+  expect(uuidOf(bytes, 4)).toBe("44556677-8899-4abb-8cdd-eeff10213243");
+});
+
+test("version and variant stand where they belong, whatever the bytes", () => {
+  for (const filler of [0x00, 0xff]) {
+    expect(uuidOf(new Uint8Array(16).fill(filler), 0)).toMatch(/^[0f]{8}-[0f]{4}-4[0f]{3}-[8b][0f]{3}-[0f]{12}$/);
+  }
+});
+
+test("ids of this process are all different, also over several fillings of the pool of random bytes", () => {
+  const ids = new Set(Array.from({ length: 5_000 }, () => systemEntropy.uuid()));
+  expect(ids.size).toBe(5_000);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});

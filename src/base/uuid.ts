@@ -1,0 +1,28 @@
+/**
+ * Sixteen random bytes as the text of a UUID.
+ *
+ * Written byte by byte into one buffer, because the text is kept for as long as its task: what `crypto.randomUUID`
+ * gives is a chain of twenty small pieces, 490 bytes that never become one string; this is 65 (`npm run bench:units`).
+ */
+import { Buffer } from "node:buffer";
+
+const DIGITS = Buffer.from("0123456789abcdef", "latin1");
+const HYPHEN = 0x2d;
+const text = Buffer.allocUnsafeSlow(36);
+
+/** Version 4, variant 1: 122 of the 128 bits from `at` on are kept. */
+export function uuidOf(bytes: Uint8Array, at: number): string {
+  let place = 0;
+  for (let n = 0; n < 16; n++) {
+    if (n === 4 || n === 6 || n === 8 || n === 10) text[place++] = HYPHEN;
+    const byte = marked(n, bytes[at + n] as number);
+    text[place++] = DIGITS[byte >> 4] as number;
+    text[place++] = DIGITS[byte & 15] as number;
+  }
+  return text.toString("latin1");
+}
+
+function marked(n: number, byte: number): number {
+  if (n === 6) return (byte & 0x0f) | 0x40;
+  return n === 8 ? (byte & 0x3f) | 0x80 : byte;
+}
