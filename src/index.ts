@@ -2,21 +2,16 @@
 export { AgentError, type Classification, type Classify } from "./agents/agent-error.ts";
 export type { AgentCall, AgentFunction } from "./agents/function.ts";
 export { type ErrorCode, isPoolError, PoolError } from "./base/errors.ts";
+export { type FunctionAgent, type FunctionAgentOptions, functionAgent } from "./engine/library/agents.ts";
+export type { LibraryPoolOptions, TroupeOptions } from "./engine/library/open.ts";
+export type { ExecuteOptions, Pool, SubmittedTask } from "./engine/library/pool.ts";
 export {
   createPool,
   createTroupe,
-  type ExecuteOptions,
-  type FunctionAgent,
-  type FunctionAgentOptions,
-  functionAgent,
-  type LibraryPoolOptions,
-  type Pool,
   type Routed,
-  type SubmittedTask,
   type Troupe,
-  type TroupeOptions,
   type TroupeRouteOptions,
-} from "./engine/library.ts";
+} from "./engine/library/troupe.ts";
 export type { TaskInput } from "./engine/options/task.ts";
 export type {
   AgentView,

@@ -6,7 +6,10 @@ import { tasksAhead } from "../core/place.ts";
 import { queueOf } from "../core/state.ts";
 import { createWorld, MAIN, type World } from "../testing/world.ts";
 import { AHEAD_LIMIT, explain, SHOWN_AGENTS } from "./explain.ts";
-import { createPool, functionAgent, type LibraryPoolOptions, type Pool } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import type { LibraryPoolOptions } from "./library/open.ts";
+import type { Pool } from "./library/pool.ts";
+import { createPool } from "./library/troupe.ts";
 import { taskView } from "./present.ts";
 import type { ExplainView } from "./view.ts";
 

@@ -10,7 +10,9 @@ import { AgentError } from "../agents/agent-error.ts";
 import { isPoolError } from "../base/errors.ts";
 import { createVirtualClock, type VirtualClock } from "../testing/virtual-clock.ts";
 import type { LogEvent } from "./engine-options.ts";
-import { createPool, createTroupe, functionAgent, type Pool } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import type { Pool } from "./library/pool.ts";
+import { createPool, createTroupe } from "./library/troupe.ts";
 
 const toClose: (() => unknown)[] = [];
 afterEach(async () => {

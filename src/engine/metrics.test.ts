@@ -3,7 +3,10 @@ import { afterEach, expect, test } from "vitest";
 import { AgentError } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
 import { createVirtualClock, type VirtualClock } from "../testing/virtual-clock.ts";
-import { createPool, functionAgent, type LibraryPoolOptions, type Pool } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import type { LibraryPoolOptions } from "./library/open.ts";
+import type { Pool } from "./library/pool.ts";
+import { createPool } from "./library/troupe.ts";
 import { TYPE_LIMIT } from "./metrics.ts";
 import { healthScore } from "./metrics-desk.ts";
 

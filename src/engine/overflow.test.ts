@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { isPoolError } from "../base/errors.ts";
 import { createVirtualClock } from "../testing/virtual-clock.ts";
-import { createPool, functionAgent } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import { createPool } from "./library/troupe.ts";
 
 /** One agent that works until it is told that it may end. */
 function aWorker() {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { openStore } from "../stores/open.ts";
-import { createPool, functionAgent } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import { createPool } from "./library/troupe.ts";
 import { openEngine } from "./open.ts";
 
 const dirs: string[] = [];

@@ -2,7 +2,9 @@
 import { afterEach, expect, test } from "vitest";
 import { AgentError } from "../agents/agent-error.ts";
 import type { AgentFunction } from "../agents/function.ts";
-import { createTroupe, functionAgent, type LibraryPoolOptions, type Troupe, type TroupeOptions } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import type { LibraryPoolOptions, TroupeOptions } from "./library/open.ts";
+import { createTroupe, type Troupe } from "./library/troupe.ts";
 import { FITNESS_MINIMUM } from "./routing.ts";
 
 const troupes: Troupe[] = [];

@@ -4,7 +4,8 @@ import type { PoolError } from "../base/errors.ts";
 import { asPoolId } from "../base/ids.ts";
 import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { refusal } from "../testing/world.ts";
-import { createPool, functionAgent } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import { createPool } from "./library/troupe.ts";
 import { resolvePool } from "./options/pool.ts";
 import { resolveTask } from "./options/task.ts";
 

@@ -1,7 +1,8 @@
 /** Stuck agents, through the library. */
 import { expect, test } from "vitest";
 import { createVirtualClock } from "../testing/virtual-clock.ts";
-import { createPool, functionAgent } from "./library.ts";
+import { functionAgent } from "./library/agents.ts";
+import { createPool } from "./library/troupe.ts";
 
 test("S4-B02 S2-16 a function that works for too long is unhealthy until it ends, an idle one never is", async () => {
   const clock = createVirtualClock();

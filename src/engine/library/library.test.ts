@@ -1,9 +1,12 @@
 /** The library's door, with real engines in this process. */
 import { expect, test } from "vitest";
-import { AgentError } from "../agents/agent-error.ts";
-import type { AgentFunction } from "../agents/function.ts";
-import { isPoolError, type PoolError } from "../base/errors.ts";
-import { createPool, createTroupe, functionAgent, type LibraryPoolOptions, type Pool } from "./library.ts";
+import { AgentError } from "../../agents/agent-error.ts";
+import type { AgentFunction } from "../../agents/function.ts";
+import { isPoolError, type PoolError } from "../../base/errors.ts";
+import { functionAgent } from "./agents.ts";
+import type { LibraryPoolOptions } from "./open.ts";
+import type { Pool } from "./pool.ts";
+import { createPool, createTroupe } from "./troupe.ts";
 
 const echo: AgentFunction = ({ task }) => task.prompt;
 

@@ -1,0 +1,249 @@
+/** A pool as the library shows it. */
+import { ERROR_CODES, type ErrorCode, PoolError } from "../../base/errors.ts";
+import type { TaskId } from "../../base/ids.ts";
+import type { SettledFacts } from "../../core/record.ts";
+import type { LocalEngine } from "../engine.ts";
+import type { EditInput, TaskInput } from "../options/task.ts";
+import type { TaskFilter } from "../troupe.ts";
+import type {
+  AgentView,
+  AnalyticsView,
+  ExplainView,
+  GateView,
+  Page,
+  PoolMetricsView,
+  PoolView,
+  TaskView,
+} from "../view.ts";
+import { Batch } from "./batch.ts";
+import { type GateOptions, type Gates, gateOf } from "./gates.ts";
+
+export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "deadlineAt"> {
+  /** Limit of the whole call, waiting included; after it the task is stopped. Milliseconds. */
+  readonly timeoutMs?: number | undefined;
+  /** Cancels the task. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A task that was admitted. */
+export interface SubmittedTask {
+  readonly id: string;
+  /** Resolves when it is settled, with the task as it ended. Never rejects for a task that failed. */
+  settled(): Promise<TaskView>;
+  /** The result, or `PoolError` with the task's code. */
+  result(): Promise<unknown>;
+  cancel(reason?: string): Promise<TaskView>;
+}
+
+export interface Pool extends AsyncDisposable, Gates {
+  readonly id: string;
+  /**
+   * Hands in one task and waits for its result.
+   *
+   * @throws PoolError with the task's code when it fails, is cancelled or runs out of time (`deadline_exceeded`), and
+   *   with the code of the refusal when it is not taken
+   */
+  execute(task: string | TaskInput, options?: ExecuteOptions): Promise<unknown>;
+  /** Results in order; a failure stands in its place as a `PoolError`. Feeds a full queue as room comes. */
+  executeBatch(tasks: readonly (string | TaskInput)[], options?: ExecuteOptions): Promise<unknown[]>;
+  submit(task: string | TaskInput): Promise<SubmittedTask>;
+  task(id: string): Promise<TaskView>;
+  /** Why a task is where it is. */
+  explain(id: string): Promise<ExplainView>;
+  tasks(filter?: Omit<TaskFilter, "pool">): Promise<Page<TaskView>>;
+  cancel(id: string, reason?: string): Promise<TaskView>;
+  /** Gives a dead letter a new life, with what `edit` changes of it. */
+  replay(id: string, edit?: EditInput): Promise<TaskView>;
+  /** Lets go of a dead letter: it stays failed. */
+  discard(id: string): Promise<TaskView>;
+  agents(): AgentView[];
+  status(): Promise<PoolView>;
+  metrics(): Promise<PoolMetricsView>;
+  /** The last 24 h. */
+  analytics(): Promise<AnalyticsView>;
+  /** Takes tasks and starts none until `resume`; what runs goes on. */
+  pause(): Promise<PoolView>;
+  resume(): Promise<PoolView>;
+  /** Takes no more, finishes within `drainMs` (5 s), stops. Safe to call twice. */
+  close(options?: { drainMs?: number | undefined }): Promise<void>;
+}
+
+export class LocalPool implements Pool {
+  readonly id: string;
+  readonly #engine: LocalEngine;
+  readonly #close: (options?: { drainMs?: number | undefined }) => Promise<void>;
+  #closed: Promise<void> | undefined;
+
+  constructor(engine: LocalEngine, id: string, close: (options?: { drainMs?: number | undefined }) => Promise<void>) {
+    this.#engine = engine;
+    this.id = id;
+    this.#close = close;
+  }
+
+  async execute(task: string | TaskInput, options: ExecuteOptions = {}): Promise<unknown> {
+    const { signal } = options;
+    if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
+    const id = await this.#admit(task, this.#withDeadline(options), signal);
+    const stop = this.#cancelOnAbort(signal, [id]);
+    try {
+      return await this.#result(id);
+    } finally {
+      stop();
+    }
+  }
+
+  #admit(task: string | TaskInput, options: Partial<TaskInput>, signal?: AbortSignal): Promise<TaskId> {
+    const input = { ...(typeof task === "string" ? { prompt: task } : task), ...options };
+    return this.#engine.admit(this.id, input, { signal });
+  }
+
+  /** `timeoutMs` limits the whole call, so it becomes the task's deadline. */
+  #withDeadline({ timeoutMs, signal: _, ...options }: ExecuteOptions): Partial<TaskInput> {
+    if (timeoutMs === undefined) return options;
+    return { ...options, deadlineAt: new Date(this.#engine.nowMs() + timeoutMs).toISOString() };
+  }
+
+  /** Returns what ends the listening. */
+  #cancelOnAbort(signal: AbortSignal | undefined, ids: readonly TaskId[]): () => void {
+    if (signal === undefined) return () => {};
+    const cancel = (): void => {
+      // One that has been settled meanwhile needs no cancelling.
+      for (const id of ids) void this.#engine.cancel(id).catch(() => {});
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    if (signal.aborted) cancel();
+    return () => signal.removeEventListener("abort", cancel);
+  }
+
+  async executeBatch(tasks: readonly (string | TaskInput)[], options: ExecuteOptions = {}): Promise<unknown[]> {
+    const batch = new Batch(this.#engine.clock);
+    const admit = (index: number): Promise<TaskId> => {
+      if (options.signal?.aborted) throw new PoolError("cancelled", "the call was cancelled");
+      return this.#admit(tasks[index] as string | TaskInput, deadline, options.signal);
+    };
+    const deadline = this.#withDeadline(options);
+    const indexes = [...tasks.keys()];
+    const stop = this.#cancelOnAbort(options.signal, batch.ids);
+    // All at once, so that they share commits; those that found no room follow one by one as it comes.
+    const refused: number[] = [];
+    await Promise.all(
+      indexes.map(async (index) => {
+        if (
+          !(await batch.run(
+            index,
+            () => admit(index),
+            (id) => this.#result(id),
+          ))
+        )
+          refused.push(index);
+      }),
+    );
+    for (const index of refused.sort((a, b) => a - b)) {
+      while (
+        !(await batch.run(
+          index,
+          () => admit(index),
+          (id) => this.#result(id),
+        ))
+      )
+        await batch.room(options.signal);
+    }
+    const results = await batch.results(tasks.length);
+    stop();
+    return results;
+  }
+
+  async submit(task: string | TaskInput): Promise<SubmittedTask> {
+    const id = await this.#admit(task, {});
+    return {
+      id,
+      settled: async () => {
+        await this.#engine.settlement(id);
+        return this.#engine.task(id);
+      },
+      result: () => this.#result(id),
+      cancel: (reason) => this.#engine.cancel(id, reason),
+    };
+  }
+
+  async #result(id: TaskId): Promise<unknown> {
+    const { facts, result } = await this.#engine.settlement(id);
+    if (facts.settlement.status === "completed") return result === undefined ? null : JSON.parse(result);
+    throw errorOf(facts);
+  }
+
+  task(id: string): Promise<TaskView> {
+    return this.#engine.task(id);
+  }
+
+  explain(id: string): Promise<ExplainView> {
+    return this.#engine.explain(id);
+  }
+
+  tasks(filter: Omit<TaskFilter, "pool"> = {}): Promise<Page<TaskView>> {
+    return this.#engine.tasks({ ...filter, pool: this.id });
+  }
+
+  cancel(id: string, reason?: string): Promise<TaskView> {
+    return this.#engine.cancel(id, reason);
+  }
+
+  replay(id: string, edit?: EditInput): Promise<TaskView> {
+    return this.#engine.replay(id, edit);
+  }
+
+  discard(id: string): Promise<TaskView> {
+    return this.#engine.discard(id);
+  }
+
+  agents(): AgentView[] {
+    return this.#engine.agents(this.id);
+  }
+
+  status(): Promise<PoolView> {
+    return this.#engine.pool(this.id);
+  }
+
+  metrics(): Promise<PoolMetricsView> {
+    return this.#engine.metrics(this.id);
+  }
+
+  analytics(): Promise<AnalyticsView> {
+    return this.#engine.analytics(this.id);
+  }
+
+  pause(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "paused");
+  }
+
+  resume(): Promise<PoolView> {
+    return this.#engine.setMode(this.id, "running");
+  }
+
+  gate(name: string, options?: GateOptions): Promise<GateView> {
+    return gateOf(this.#engine, name, options);
+  }
+
+  gates(): GateView[] {
+    return this.#engine.gates();
+  }
+
+  close(options: { drainMs?: number | undefined } = {}): Promise<void> {
+    this.#closed ??= this.#close(options);
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** The task's own code where it is one of ours; what its agent said otherwise. */
+export function errorOf({ spec, settlement }: SettledFacts): PoolError {
+  const { status, error } = settlement;
+  const code = error?.code ?? status;
+  const known = (ERROR_CODES as readonly string[]).includes(code) ? (code as ErrorCode) : status;
+  return new PoolError(known === "completed" ? "failed" : known, error?.message ?? `task ${spec.id} ${status}`, {
+    details: { taskId: spec.id, ...error },
+  });
+}
