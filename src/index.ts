@@ -2,6 +2,7 @@
 export { AgentError, type Classification, type Classify } from "./agents/agent-error.ts";
 export type { AgentCall, AgentFunction } from "./agents/function.ts";
 export { type ErrorCode, isPoolError, PoolError } from "./base/errors.ts";
+export type { ChooseAgent as PoolStrategy, StrategyCandidate, StrategyTask } from "./core/chooser.ts";
 export { type FunctionAgent, type FunctionAgentOptions, functionAgent } from "./engine/library/agents.ts";
 export type { LibraryPoolOptions, TroupeOptions } from "./engine/library/open.ts";
 export type { ExecuteOptions, Pool, SubmittedTask } from "./engine/library/pool.ts";
@@ -9,6 +10,7 @@ export {
   createPool,
   createTroupe,
   type Routed,
+  sharedTroupe,
   type Troupe,
   type TroupeRouteOptions,
 } from "./engine/library/troupe.ts";

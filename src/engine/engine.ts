@@ -28,7 +28,7 @@ import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
-import { openIn, PoolDesk } from "./pool-desk.ts";
+import { type OwnRules, openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
@@ -45,11 +45,7 @@ import { WorkerDesk } from "./worker-desk.ts";
 /** What the library door needs besides. */
 export interface LocalEngine extends Engine {
   /** As `createPool`; a pool that only the store remembers is taken up again. */
-  openPool(
-    options: PoolOptionsInput,
-    functions: ReadonlyMap<string, AgentFunction>,
-    classify?: Classify,
-  ): Promise<PoolView>;
+  openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, own?: OwnRules): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
@@ -217,8 +213,8 @@ class RunningEngine implements LocalEngine {
   }
 
   createPool = (options: PoolOptionsInput) => this.#pools.create(options);
-  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, classify?: Classify) =>
-    this.#pools.open(options, functions, classify);
+  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, own?: OwnRules) =>
+    this.#pools.open(options, functions, own);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
   setMode = (id: string, mode: PoolMode) => this.#pools.setMode(id, mode);
   gates = () => this.#gates.list();

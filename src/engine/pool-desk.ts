@@ -5,6 +5,7 @@ import { checkAgents } from "../agents/preflight.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId } from "../base/ids.ts";
 import type { AgentIdentity } from "../core/agent.ts";
+import { type ChooseAgent, newChooser } from "../core/chooser.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
@@ -18,6 +19,14 @@ import type { PoolView, QuarantineView } from "./view.ts";
 
 /** How long a deleted pool may finish its work when nothing is said. */
 const DELETE_DRAIN_MS = 30_000;
+
+/** Rules of the user's own for one pool, given in process. */
+export interface OwnRules {
+  /** Says whose fault an error is. */
+  readonly classify?: Classify | undefined;
+  /** Chooses the agent, in place of the pool's `strategy`. */
+  readonly choose?: ChooseAgent | undefined;
+}
 
 export class PoolDesk {
   readonly #frame: Frame;
@@ -54,14 +63,14 @@ export class PoolDesk {
   async open(
     input: PoolOptionsInput,
     functions: ReadonlyMap<string, AgentFunction>,
-    classify?: Classify,
+    own: OwnRules = {},
   ): Promise<PoolView> {
     const { limits } = this.#frame;
     const options = resolvePool(input, () => `pool-${this.#frame.entropy.hex(8)}`, limits);
     this.#refuseFunctionless(options, functions);
     for (const [name, run] of functions) this.#frame.functions.set(functionKey(options.id, name), run);
     if (functions.size > 0 && this.#frame.state.pools.has(options.id) && !this.#taken.has(options.id)) {
-      if (classify !== undefined) this.#frame.classifiers.set(options.id, classify);
+      this.#keep(options.id, own);
       await this.#bringUpToDate(options);
       return this.get(options.id);
     }
@@ -71,17 +80,29 @@ export class PoolDesk {
       });
     }
     await checkAgents(options.agents, 0);
-    if (classify !== undefined) this.#frame.classifiers.set(options.id, classify);
+    this.#keep(options.id, own);
     const watch = await this.#make(options);
     const report = await watch?.decided;
     this.#starts.delete(options.id);
     if (report === undefined || report.started) return this.get(options.id);
     await this.#frame.loop.ask({ type: "delete_pool", pool: options.id });
+    this.#letGo(options.id);
     const { ready, needed, total, failures } = report;
     const why = failures.map(({ agent, reason }) => `${agent}: ${reason}`).join("; ");
     throw new PoolError("start_failed", `${ready} of ${total} daemons came up, ${needed} are needed: ${why}`, {
       details: { ready, needed, total, failures },
     });
+  }
+
+  /** They live in this process only, so a start brings them anew. */
+  #keep(id: PoolId, { classify, choose }: OwnRules): void {
+    if (classify !== undefined) this.#frame.classifiers.set(id, classify);
+    if (choose !== undefined) this.#frame.state.choosers.set(id, newChooser(choose));
+  }
+
+  #letGo(id: PoolId): void {
+    this.#frame.classifiers.delete(id);
+    this.#frame.state.choosers.delete(id);
   }
 
   /** Functions come with the library's call, by name; nowhere else can they come from. */
@@ -139,7 +160,7 @@ export class PoolDesk {
     const completed = (this.#frame.state.pools.get(pool)?.totals.completed ?? before) - before;
     const reply = await this.#frame.loop.ask({ type: "delete_pool", pool });
     this.#taken.delete(pool);
-    this.#frame.classifiers.delete(pool);
+    this.#letGo(pool);
     return { cancelled: reply.type === "cancelled" ? reply.count : 0, completed };
   }
 

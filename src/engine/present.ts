@@ -296,7 +296,7 @@ export function poolView(
   return {
     id: pool.id,
     ...(options.types === undefined ? {} : { types: options.types }),
-    strategy: options.strategy,
+    strategy: state.choosers.has(pool.id) ? "function" : options.strategy,
     size: options.size,
     health: poolHealthWord(state, pool),
     draining: pool.draining || pool.mode === "draining",

@@ -5,7 +5,7 @@ import { asPoolId } from "../base/ids.ts";
 import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { refusal } from "../testing/world.ts";
 import { functionAgent } from "./library/agents.ts";
-import { createPool } from "./library/troupe.ts";
+import { createPool, createTroupe } from "./library/troupe.ts";
 import { resolvePool } from "./options/pool.ts";
 import { resolveTask } from "./options/task.ts";
 
@@ -56,4 +56,46 @@ test("a task without a key shows none, and a key is 1 to 256 characters", async 
   const key = (affinityKey: unknown) => resolveTask(asPoolId("p"), { prompt: "x", affinityKey }, 0);
   expect(key("k".repeat(256)).input.affinityKey).toHaveLength(256);
   for (const bad of ["", "k".repeat(257), 7]) expect(refusal(() => key(bad)).details).toEqual({ path: "affinityKey" });
+});
+
+test("a function of the user's may be the strategy: it is shown who is free and names one", async () => {
+  const shown: string[][] = [];
+  await using pool = await createPool({
+    agents: agents("ada", "bob", "cyd"),
+    strategy: (candidates, task) => {
+      shown.push([task.type, ...candidates.map(({ name }) => name).sort()]);
+      return (candidates.find(({ name }) => name === "bob") ?? candidates[0])?.agentId ?? "";
+    },
+  });
+  expect(await pool.execute({ prompt: "x", type: "odd" })).toBe("bob");
+  expect(await pool.execute("y")).toBe("bob");
+  expect(shown).toEqual([
+    ["odd", "ada", "bob", "cyd"],
+    ["general", "ada", "bob", "cyd"],
+  ]);
+  expect((await pool.status()).strategy).toBe("function");
+});
+
+test("a strategy that throws is passed over for the least loaded, and a log event says so once", async () => {
+  const said: string[] = [];
+  await using pool = await createPool({
+    agents: agents("ada"),
+    strategy: () => {
+      throw new Error("out of luck");
+    },
+    log: ({ event, message }) => {
+      if (event === "strategy_failed") said.push(String(message));
+    },
+  });
+  expect(await pool.executeBatch(["x", "y"])).toEqual(["ada", "ada"]);
+  expect(said).toEqual(["the strategy threw: out of luck"]);
+});
+
+test("a pool that is made again after its end does not keep the strategy of the last one", async () => {
+  await using troupe = await createTroupe();
+  await troupe.create({ id: "p", agents: agents("ada", "bob"), strategy: ([first]) => first?.agentId ?? "" });
+  expect(troupe.list()[0]?.strategy).toBe("function");
+  await troupe.delete("p");
+  await troupe.create({ id: "p", agents: agents("ada", "bob"), strategy: "priority" });
+  expect(troupe.list()[0]?.strategy).toBe("priority");
 });

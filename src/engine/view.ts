@@ -118,6 +118,7 @@ export interface AgentView {
 export interface PoolView {
   id: string;
   types?: readonly string[];
+  /** Its name; `function` where the library was given one. */
   strategy: string;
   size: { min: number; default: number; max: number };
   health: "healthy" | "degraded" | "unhealthy" | "not_running";

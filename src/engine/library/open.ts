@@ -3,6 +3,7 @@ import type { Classify } from "../../agents/agent-error.ts";
 import type { AgentFunction } from "../../agents/function.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import type { ChooseAgent } from "../../core/chooser.ts";
 import { openStore } from "../../stores/open.ts";
 import { type LocalEngine, startEngine } from "../engine.ts";
 import type { LogEvent } from "../engine-options.ts";
@@ -11,8 +12,14 @@ import type { RoutingInput } from "../routing.ts";
 import type { AgentEntry, FunctionAgent } from "./agents.ts";
 
 /** Options of a pool in the library: those of the contract, and functions among the agents. */
-export interface LibraryPoolOptions extends Omit<PoolOptionsInput, "agents"> {
+export interface LibraryPoolOptions extends Omit<PoolOptionsInput, "agents" | "strategy"> {
   readonly agents?: readonly (AgentEntry | FunctionAgent)[];
+  /**
+   * The name of a strategy, or a function that is shown the free agents that may have the task and answers with the
+   * `agentId` of one, at once. When it throws or picks nobody of them, the least loaded is taken and a log event
+   * `strategy_failed` says so, once.
+   */
+  readonly strategy?: PoolOptionsInput["strategy"] | ChooseAgent;
   /**
    * Says whose fault an error is that a function of this pool has thrown: a blame, or `{ blame, retryable,
    * retryAfterMs, code, … }`; undefined for what it does not know. An `AgentError` speaks for itself.
@@ -54,7 +61,7 @@ export async function open({
 
 export async function openPool(
   engine: LocalEngine,
-  { agents = [], classify, ...options }: LibraryPoolOptions,
+  { agents = [], classify, strategy, ...options }: LibraryPoolOptions,
 ): Promise<string> {
   const functions = new Map<string, AgentFunction>();
   const entries = agents.map((agent) => {
@@ -63,7 +70,9 @@ export async function openPool(
     functions.set(agent.name, run);
     return entry;
   });
-  const given = { ...options, ...(agents.length === 0 ? {} : { agents: entries }) };
-  const { id } = await engine.openPool(given, functions, classify);
+  const choose = typeof strategy === "function" ? strategy : undefined;
+  const named = typeof strategy === "function" ? undefined : strategy;
+  const given = { ...options, ...without({ strategy: named }), ...(agents.length === 0 ? {} : { agents: entries }) };
+  const { id } = await engine.openPool(given, functions, { classify, choose });
   return id;
 }

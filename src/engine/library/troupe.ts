@@ -1,5 +1,5 @@
 /** Several pools over one engine. */
-import { isPoolError } from "../../base/errors.ts";
+import { isPoolError, PoolError } from "../../base/errors.ts";
 import type { Selection } from "../../policies/selector.ts";
 import type { LocalEngine } from "../engine.ts";
 import type { TaskInput } from "../options/task.ts";
@@ -22,6 +22,7 @@ export interface Troupe extends AsyncDisposable, Gates {
   create(options?: LibraryPoolOptions): Promise<Pool>;
   /** Undefined for an unknown id. */
   get(id: string): Pool | undefined;
+  /** In the order in which they were made. */
   list(): PoolView[];
   /** False for an unknown id. */
   delete(id: string, options?: { timeoutMs?: number | undefined }): Promise<boolean>;
@@ -32,20 +33,68 @@ export interface Troupe extends AsyncDisposable, Gates {
    */
   route(task: string | TaskInput, options?: TroupeRouteOptions): Promise<Routed>;
   health(): EngineHealth;
-  /** Stops everything. Safe to call twice. */
+  /** It has been started and not been stopped since. */
+  readonly running: boolean;
+  /** Starts it again after a stop, over the same store; what only memory held is gone. Does nothing while it runs. */
+  start(): Promise<void>;
+  /** Takes no more, finishes within `drainMs` (5 s), stops everything. Safe to call twice. */
+  stop(options?: { drainMs?: number | undefined }): Promise<void>;
+  /** As `stop`. */
   close(options?: { drainMs?: number | undefined }): Promise<void>;
 }
 
-export class LocalTroupe implements Troupe {
-  readonly #engine: LocalEngine;
+class LocalTroupe implements Troupe {
+  readonly #options: TroupeOptions;
   readonly #pools = new Map<string, Pool>();
+  #running: LocalEngine | undefined;
+  /** Starts and stops follow one another. */
+  #turn: Promise<void> = Promise.resolve();
 
-  constructor(engine: LocalEngine) {
-    this.#engine = engine;
+  constructor(options: TroupeOptions) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get #engine(): LocalEngine {
+    if (this.#running === undefined)
+      throw new PoolError("not_running", "the troupe has been stopped; start() it again");
+    return this.#running;
+  }
+
+  start(): Promise<void> {
+    return this.#next(async () => {
+      this.#running ??= await open(this.#options);
+    });
+  }
+
+  stop(options: { drainMs?: number | undefined } = {}): Promise<void> {
+    return this.#next(async () => {
+      const engine = this.#running;
+      this.#running = undefined;
+      this.#pools.clear();
+      await engine?.close(options);
+    });
+  }
+
+  close(options?: { drainMs?: number | undefined }): Promise<void> {
+    return this.stop(options);
+  }
+
+  #next(act: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async create(options: LibraryPoolOptions = {}): Promise<Pool> {
     const id = await openPool(this.#engine, options);
+    return this.#keep(id);
+  }
+
+  #keep(id: string): Pool {
     const pool = new LocalPool(this.#engine, id, async ({ drainMs } = {}) => {
       await this.delete(id, { timeoutMs: drainMs });
     });
@@ -54,7 +103,8 @@ export class LocalTroupe implements Troupe {
   }
 
   get(id: string): Pool | undefined {
-    return this.#pools.get(id);
+    const isThere = this.#engine.pools().some((pool) => pool.id === id);
+    return isThere ? (this.#pools.get(id) ?? this.#keep(id)) : undefined;
   }
 
   list(): PoolView[] {
@@ -74,9 +124,10 @@ export class LocalTroupe implements Troupe {
 
   async route(task: string | TaskInput, options: TroupeRouteOptions = {}): Promise<Routed> {
     const { timeoutMs, signal, ...routing } = options;
+    const engine = this.#engine;
     const input = typeof task === "string" ? { prompt: task } : task;
-    const chosen = await this.#engine.choosePool(input, routing);
-    const pool = new LocalPool(this.#engine, chosen.pool, async () => {});
+    const chosen = await engine.choosePool(input, routing);
+    const pool = new LocalPool(engine, chosen.pool, async () => {});
     return { ...chosen, result: await pool.execute(input, { timeoutMs, signal }) };
   }
 
@@ -84,7 +135,7 @@ export class LocalTroupe implements Troupe {
     return this.#engine.health();
   }
 
-  gate(name: string, options?: GateOptions): Promise<GateView> {
+  async gate(name: string, options?: GateOptions): Promise<GateView> {
     return gateOf(this.#engine, name, options);
   }
 
@@ -92,18 +143,25 @@ export class LocalTroupe implements Troupe {
     return this.#engine.gates();
   }
 
-  async close(options: { drainMs?: number | undefined } = {}): Promise<void> {
-    await this.#engine.close(options);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    await this.stop();
   }
 }
 
 /** Opens an engine in this process. With `sqlite:` what was open before goes on. */
 export async function createTroupe(options: TroupeOptions = {}): Promise<Troupe> {
-  return new LocalTroupe(await open(options));
+  const troupe = new LocalTroupe(options);
+  await troupe.start();
+  return troupe;
+}
+
+let shared: LocalTroupe | undefined;
+
+/** The troupe of this process, in memory: made on first use, started again when it had been stopped. */
+export async function sharedTroupe(): Promise<Troupe> {
+  shared ??= new LocalTroupe({});
+  await shared.start();
+  return shared;
 }
 
 /** One pool with an engine of its own; closing the pool closes both. */
