@@ -108,6 +108,20 @@ test("a report that failed an attempt without settling the task is not repeated 
   expect(refusal(() => world.report("t", { name: "failed", blame: "agent", error }, fence)).code).toBe("stale_fence");
 });
 
+test("the report of the last attempt is no repetition when the task was settled otherwise later", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.submit({ id: "t" });
+  const fence = world.lease("t")?.fence ?? 0;
+  world.fail("t");
+  world.advance(1);
+  world.cancel("t");
+  for (const forgotten of [false, true]) {
+    if (forgotten) world.forget();
+    const again = refusal(() => world.report("t", { name: "failed", blame: "agent", error }, fence));
+    expect(again.code).toBe("stale_fence");
+  }
+});
+
 test("a fence that was never issued is refused", () => {
   const world = createWorld({ agents: ["ada"] });
   world.submit({ id: "t" });

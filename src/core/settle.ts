@@ -33,10 +33,13 @@ function repeated(
   task: Task | undefined,
   { taskId, fence, outcome, known }: Extract<Command, { type: "report" }>,
 ): Reply {
-  const attempts = task?.attempts ?? known.tasks.get(taskId)?.attempts;
-  if (attempts === undefined) throw notFound(taskId);
+  const facts = known.tasks.get(taskId);
+  const attempts = task?.attempts ?? facts?.attempts;
+  const settlement = task?.state.name === "settled" ? task.state.settlement : facts?.settlement;
+  if (attempts === undefined || settlement === undefined) throw notFound(taskId);
   const last = attempts[attempts.length - 1];
-  if (last?.fence !== fence || last.outcome !== outcome.name) throw stale(taskId, fence);
+  const settledIt = last?.fence === fence && last.endedAtMs === settlement.settledAtMs;
+  if (!settledIt || last.outcome !== outcome.name) throw stale(taskId, fence);
   return DONE;
 }
 
