@@ -3,9 +3,6 @@ import { createServer } from "node:net";
 
 export const LOOPBACK = "127.0.0.1";
 
-/** The highest there is. */
-export const LAST_PORT = 65_535;
-
 /** How often the system is asked for another port than those that are taken here. */
 const DRAWS = 100;
 

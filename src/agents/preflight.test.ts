@@ -7,7 +7,7 @@ import type { PoolError } from "../base/errors.ts";
 import type { AgentTemplate, DaemonOptions } from "../core/pool.ts";
 import { checkAgents } from "./preflight.ts";
 
-const base = { capabilities: [], concurrency: 1, weight: 1, priority: 0, env: {} };
+const base = { capabilities: [], concurrency: 1, weight: 1, priority: 0, env: {}, sized: false };
 
 const aDaemon = (options: Partial<DaemonOptions> = {}, count = 1): AgentTemplate => ({
   ...base,

@@ -1,7 +1,7 @@
 /** What can be known to fail before anything is started. */
 import { invalid } from "../base/errors.ts";
-import type { AgentTemplate } from "../core/pool.ts";
-import { isPortFree, LAST_PORT } from "./port.ts";
+import { type AgentTemplate, LAST_PORT } from "../core/pool.ts";
+import { isPortFree } from "./port.ts";
 import { findProgram } from "./program.ts";
 
 /**

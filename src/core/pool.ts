@@ -1,6 +1,7 @@
 /** A pool: agents under one set of rules, and the counts that bound it. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
+import type { AutoscaleOptions } from "../policies/autoscale.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
 import type { Strategy } from "../policies/balancer/strategies.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
@@ -53,6 +54,9 @@ export interface LeaseOptions {
   /** How often a lease is renewed. Milliseconds. */
   readonly renewMs: number;
 }
+
+/** The highest port there is. */
+export const LAST_PORT = 65_535;
 
 export interface SizeOptions {
   readonly min: number;
@@ -108,6 +112,8 @@ export interface AgentTemplate {
   readonly kind: AgentKind;
   readonly name?: string | undefined;
   readonly count: number;
+  /** `size` drives it; `count` is what it begins with. */
+  readonly sized: boolean;
   readonly capabilities: readonly string[];
   readonly concurrency: number;
   readonly weight: number;
@@ -119,12 +125,15 @@ export interface AgentTemplate {
   readonly daemon?: DaemonOptions | undefined;
   readonly command?: CommandOptions | undefined;
   readonly restart?: RestartOptions | undefined;
-  readonly probe?: ProbeOptions | undefined;
+  /** False = not asked. */
+  readonly probe?: ProbeOptions | false | undefined;
 }
 
 /** Every option of a pool, resolved: past `resolvePool` nothing is optional that has a default. */
 export interface PoolOptions {
   readonly id: PoolId;
+  /** What it was made by. */
+  readonly preset?: string | undefined;
   /** Types it takes; undefined = any. */
   readonly types?: readonly string[] | undefined;
   /** In process, a type that is not listed is refused or becomes `general`. */
@@ -156,7 +165,15 @@ export interface PoolOptions {
   /** How long a function that ignores its signal keeps its slot. */
   readonly abandonMs: number;
   readonly restart: RestartOptions;
-  readonly probe: ProbeOptions;
+  /** False = nobody is asked: leases and what agents say of themselves must do. */
+  readonly probe: ProbeOptions | false;
+  /**
+   * An agent that its outcomes or a stuck task speak against is tried now and then (`trial`), or started anew at once, within
+   * the budget of `restart` (`replace`). Who is dead, or fails its probes, is started anew in any case.
+   */
+  readonly onUnhealthy: "trial" | "replace";
+  /** The size follows the load, between `size.min` and `size.max`; false = it stays. */
+  readonly autoscale: AutoscaleOptions | false;
   /** Per agent; works the same for a pool of one. */
   readonly breaker: BreakerOptions | false;
   /** By the outcomes of an agent's attempts; false = outcomes say nothing about its health. */

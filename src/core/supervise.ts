@@ -226,7 +226,9 @@ export function probed(state: NamespaceState, command: Extract<Command, { type: 
   turn.record({ type: "agent.probed", agentId, good, bad });
   if (command.good) probeBreaker(state, agent, turn);
   const pool = poolOf(state, agent.identity.pool);
-  const { fall, rise } = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
+  const probe = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
+  if (probe === false) return DONE;
+  const { fall, rise } = probe;
   if (bad === fall) {
     const reason = `${fall} probes in a row failed`;
     turn.record({ type: "agent.health", agentId, source: "probe", health: "unhealthy", reason });

@@ -199,6 +199,7 @@ export class Crew {
     const { driver } = member;
     if (agent === undefined || pool === undefined || driver.probe === undefined || this.#closed) return;
     const probe = templateOf(pool, agent.identity)?.probe ?? pool.options.probe;
+    if (probe === false) return;
     member.probing?.cancel();
     member.probing = clock.timer(probe.intervalMs, () => {
       void this.#probe(agentId, driver, probe.timeoutMs).then(() => {

@@ -11,7 +11,7 @@ export function rollOf(options: PoolOptions, entropy: Entropy): NewAgent[] {
   const roll: NewAgent[] = [];
   for (const template of options.agents) {
     for (let n = 0; n < template.count; n++) {
-      const name = template.name ?? nameOf(template, options.id, roll.length);
+      const name = template.name ?? nameOf(options, template, roll.length);
       roll.push({
         id: asAgentId(entropy.uuid()),
         pool: options.id,
@@ -30,8 +30,9 @@ export function rollOf(options: PoolOptions, entropy: Entropy): NewAgent[] {
   return roll;
 }
 
-function nameOf({ kind }: AgentTemplate, pool: string, number: number): string {
-  return kind === "daemon" ? `daemon_${number}` : `${pool}-${kind}-${number}`;
+function nameOf({ id, preset }: PoolOptions, { kind }: AgentTemplate, number: number): string {
+  if (preset === "trio") return `${id}-worker-${number}`;
+  return kind === "daemon" ? `daemon_${number}` : `${id}-${kind}-${number}`;
 }
 
 export function newIsolation(entropy: Entropy): AgentIdentity["isolation"] {

@@ -174,7 +174,7 @@ describe("pools of the file", () => {
       `server: { limits: { maxProcesses: 2 } }\npools:\n  a:\n    size: { max: ${count}, default: ${count} }\n    daemon: { program: node }\n`;
     write(text(2));
     expect(loadConfig({ env: {}, cwd }).pools).toHaveLength(1);
-    expect(messageFor(text(3))).toMatch(/^troupe\.yaml:4: pools\.a\.size: 3 processes, at most 2/);
+    expect(messageFor(text(3))).toMatch(/^troupe\.yaml:4: pools\.a\.size\.max: 3 processes, at most 2/);
   });
 });
 

@@ -15,6 +15,8 @@ export interface RestartOptions {
   readonly stableMs: number;
   /** A quarantined child is tried once every so often. 0 = never. */
   readonly quarantineMs: number;
+  /** `min`: whoever dies is left alone as long as `size.min` others can work. */
+  readonly upTo: "size" | "min";
 }
 
 /** Five in a minute is a crash loop; ten good minutes are forgiven. */
@@ -27,6 +29,7 @@ export const RESTART_DEFAULTS: RestartOptions = {
   windowMs: 60_000,
   stableMs: 600_000,
   quarantineMs: 300_000,
+  upTo: "size",
 };
 
 export interface RestartHistory {

@@ -1,7 +1,13 @@
 /** An entry of a pool's `agents`, and how each kind is started. */
 import { z } from "zod";
-import { AGENT_KINDS } from "../../core/agent.ts";
-import type { AgentTemplate, CommandOptions, DaemonOptions, ProbeOptions } from "../../core/pool.ts";
+import { AGENT_KINDS, type AgentKind } from "../../core/agent.ts";
+import {
+  type AgentTemplate,
+  type CommandOptions,
+  type DaemonOptions,
+  LAST_PORT,
+  type ProbeOptions,
+} from "../../core/pool.ts";
 import type { RestartOptions } from "../../policies/restart.ts";
 import { check, given, missing } from "./parse.ts";
 import { count, duration, jitter, jsonObject, name, share, text } from "./words.ts";
@@ -15,6 +21,8 @@ export const restartSchema = z.strictObject({
   windowMs: duration(1).optional(),
   stableMs: duration(1).optional(),
   quarantineMs: duration(0).optional(),
+  /** Whether the dead are replaced up to the pool's size, or only while fewer than `size.min` can work. */
+  upTo: z.enum(["size", "min"]).optional(),
 });
 
 export const probeSchema = z.strictObject({
@@ -69,7 +77,7 @@ export const agentSchema = z.strictObject({
   daemon: daemonSchema.optional(),
   command: z.strictObject(commandFields).optional(),
   restart: restartSchema.optional(),
-  probe: probeSchema.optional(),
+  probe: z.union([z.literal(false), probeSchema]).optional(),
   ...commandFields,
   program: commandFields.program.optional(),
 });
@@ -110,17 +118,23 @@ export const LIMIT_DEFAULTS: Limits = { maxProcesses: 100 };
 interface AgentContext {
   readonly path: string;
   readonly count: number;
+  /** `size` drives it. */
+  readonly sized: boolean;
   readonly daemon: z.output<typeof daemonSchema> | undefined;
   readonly restart: RestartOptions;
-  readonly probe: ProbeOptions;
+  readonly probe: ProbeOptions | false;
 }
 
-export function resolveAgent(entry: AgentInput, { path, count, daemon, restart, probe }: AgentContext): AgentTemplate {
+export function resolveAgent(
+  entry: AgentInput,
+  { path, count, sized, daemon, restart, probe }: AgentContext,
+): AgentTemplate {
   check(entry.name === undefined || entry.count === undefined, `${path}.count`, "an entry with a name is one agent");
   const template: AgentTemplate = {
     kind: entry.kind,
     name: entry.name,
     count,
+    sized,
     capabilities: [...new Set(entry.capabilities ?? [])],
     concurrency: entry.concurrency ?? 1,
     weight: entry.weight ?? 1,
@@ -129,7 +143,7 @@ export function resolveAgent(entry: AgentInput, { path, count, daemon, restart, 
     rate: entry.rate,
     env: entry.env ?? {},
     restart: { ...restart, ...given(entry.restart) },
-    probe: { ...probe, ...given(entry.probe) },
+    probe: entry.probe === undefined ? probe : entry.probe && { ...PROBE_DEFAULTS, ...probe, ...given(entry.probe) },
   };
   if (entry.kind === "daemon") return { ...template, daemon: resolveDaemon(entry.daemon ?? daemon, path) };
   if (entry.kind === "command") return { ...template, command: resolveCommand(entry, path) };
@@ -154,7 +168,12 @@ function resolveCommand(entry: AgentInput, path: string): CommandOptions {
   };
 }
 
-export function checkAgents(agents: readonly AgentTemplate[], limits: Limits): void {
+export function isProcess(kind: AgentKind): boolean {
+  return kind === "daemon" || kind === "command";
+}
+
+/** @param max - what the entry that `size` drives may grow to */
+export function checkAgents(agents: readonly AgentTemplate[], { max, limits }: { max: number; limits: Limits }): void {
   const names = new Set<string>();
   let processes = 0;
   let ordinal = 0;
@@ -164,10 +183,11 @@ export function checkAgents(agents: readonly AgentTemplate[], limits: Limits): v
       names.add(agent.name);
     }
     ordinal += agent.count;
-    if (agent.kind === "daemon" || agent.kind === "command") processes += agent.kind === "daemon" ? agent.count : 0;
+    if (isProcess(agent.kind)) processes += agent.sized ? max : agent.count;
     if (agent.daemon === undefined || agent.daemon.basePort === 0) return;
     const last = agent.daemon.basePort + ordinal - 1;
-    check(last <= 65_535, "daemon.basePort", `ports up to ${last} would be needed, 65535 is the last`);
+    check(last <= LAST_PORT, "daemon.basePort", `ports up to ${last} would be needed, ${LAST_PORT} is the last`);
   });
-  check(processes <= limits.maxProcesses, "size", `${processes} processes, at most ${limits.maxProcesses} are allowed`);
+  const { maxProcesses } = limits;
+  check(processes <= maxProcesses, "size", `${processes} processes, at most ${maxProcesses} are allowed`);
 }

@@ -1,7 +1,7 @@
 /** Options of a pool: past `resolvePool` nothing is optional that has a default. */
 import { z } from "zod";
 import { asPoolId } from "../../base/ids.ts";
-import type { PoolOptions, QueueOptions, SizeOptions } from "../../core/pool.ts";
+import type { PoolOptions, QueueOptions } from "../../core/pool.ts";
 import { BACKOFF_DEFAULTS } from "../../policies/backoff.ts";
 import { STRATEGIES } from "../../policies/balancer/strategies.ts";
 import { RESTART_DEFAULTS } from "../../policies/restart.ts";
@@ -11,6 +11,7 @@ import {
   agentSchema,
   checkAgents,
   daemonSchema,
+  isProcess,
   LIMIT_DEFAULTS,
   type Limits,
   PROBE_DEFAULTS,
@@ -19,6 +20,7 @@ import {
   restartSchema,
 } from "./agent.ts";
 import { check, given, parseWith } from "./parse.ts";
+import { PRESET_WORDS, PRESETS, withPreset } from "./presets.ts";
 import {
   backoffSchema,
   breakerSchema,
@@ -28,23 +30,20 @@ import {
   resolveHealth,
   retryBudgetSchema,
 } from "./record.ts";
+import { autoscaleSchema, resolveAutoscale, resolveSize, sizeSchema } from "./size.ts";
 import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, weight } from "./words.ts";
 
 /** Options of a pool, the same words in the library, over HTTP and in YAML. */
 export const poolSchema = z.strictObject({
   id: id.optional(),
+  /** Words of a kind of pool; all others go before them. */
+  preset: z.enum(PRESETS).optional(),
   types: z.array(id).min(1).max(1_000).optional(),
   unknownType: z.enum(["refuse", "general"]).optional(),
   strategy: z.enum(STRATEGIES).optional(),
   /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */
   holdBack: z.boolean().optional(),
-  size: z
-    .strictObject({
-      min: count(1, 10_000).optional(),
-      default: count(1, 10_000).optional(),
-      max: count(1, 10_000).optional(),
-    })
-    .optional(),
+  size: sizeSchema.optional(),
   agents: z.array(agentSchema).max(10_000).optional(),
   queue: z
     .strictObject({
@@ -89,7 +88,10 @@ export const poolSchema = z.strictObject({
   stopMs: duration(0).optional(),
   abandonMs: duration(0).optional(),
   restart: restartSchema.optional(),
-  probe: probeSchema.optional(),
+  probe: z.union([z.literal(false), probeSchema]).optional(),
+  /** What becomes of an agent that its own outcomes, or a task that does not end, speak against. */
+  onUnhealthy: z.enum(["trial", "replace"]).optional(),
+  autoscale: z.union([z.literal(false), autoscaleSchema]).optional(),
   poisonLimit: count(0, 10_000).optional(),
   deadLetters: z.strictObject({ limit: count(0, 1_000_000).optional() }).optional(),
   daemon: daemonSchema.optional(),
@@ -98,6 +100,9 @@ export const poolSchema = z.strictObject({
 });
 
 export type PoolOptionsInput = z.input<typeof poolSchema>;
+
+/** What a user has said, checked one by one and not completed yet. */
+export type PoolWords = z.output<typeof poolSchema>;
 
 /** 10,000 of each: minutes of work for most pools, and a few megabytes. 5 s: what a caller waits without asking why. */
 const QUEUE_DEFAULTS: QueueOptions = {
@@ -112,8 +117,6 @@ const QUEUE_DEFAULTS: QueueOptions = {
 /** Each priority twice as often as the next. */
 const SERVING_DEFAULTS = { critical: 8, high: 4, medium: 2, low: 1 };
 
-const SIZE_DEFAULTS: SizeOptions = { min: 1, default: 4, max: 16 };
-
 /**
  * Validates and completes the options of a pool.
  *
@@ -121,27 +124,33 @@ const SIZE_DEFAULTS: SizeOptions = { min: 1, default: 4, max: 16 };
  * @throws PoolError `invalid` with the path of the first problem
  */
 export function resolvePool(input: unknown, makeId: () => string, limits: Limits = LIMIT_DEFAULTS): PoolOptions {
-  const parsed = parseWith(poolSchema, input ?? {});
-  const size = resolveSize(parsed.size);
+  const words = parseWith(poolSchema, input ?? {});
+  const parsed = withPreset(words);
   const restart = { ...RESTART_DEFAULTS, ...given(parsed.restart) };
-  const probe = { ...PROBE_DEFAULTS, ...given(parsed.probe) };
+  const probe = parsed.probe === false ? false : { ...PROBE_DEFAULTS, ...given(parsed.probe) };
   const entries = parsed.agents ?? (parsed.daemon === undefined ? [] : [{ kind: "daemon" } as AgentInput]);
   const lease = { ttlMs: 30_000, renewMs: 10_000, ...given(parsed.lease) };
   check(lease.renewMs * 2 <= lease.ttlMs, "lease.renewMs", `expected at most half of lease.ttlMs (${lease.ttlMs})`);
   const sized = entries.filter((entry) => entry.name === undefined && entry.count === undefined);
   check(sized.length <= 1, "agents", "only one entry may have neither name nor count: size drives it");
+  const size = resolveSize(words.size, {
+    preset: words.preset && PRESET_WORDS[words.preset].size,
+    most: sized.some(({ kind }) => isProcess(kind)) ? limits.maxProcesses : Number.POSITIVE_INFINITY,
+  });
   const agents = entries.map((entry, index) =>
     resolveAgent(entry, {
       path: `agents[${index}]`,
       count: entry.count ?? (entry.name === undefined ? size.default : 1),
+      sized: sized.includes(entry),
       daemon: parsed.daemon,
       restart,
       probe,
     }),
   );
-  checkAgents(agents, limits);
+  checkAgents(agents, { max: size.max, limits });
   return {
     id: asPoolId(parsed.id ?? makeId()),
+    preset: parsed.preset,
     types: parsed.types,
     unknownType: parsed.unknownType ?? "refuse",
     strategy: parsed.strategy ?? "peak_ewma",
@@ -168,19 +177,12 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     abandonMs: parsed.abandonMs ?? 60_000,
     restart,
     probe,
+    onUnhealthy: parsed.onUnhealthy ?? "trial",
+    autoscale: resolveAutoscale(parsed.autoscale),
     breaker: parsed.breaker === false ? false : resolveBreaker(parsed.breaker),
     health: parsed.health === false ? false : resolveHealth(parsed.health),
     // Two agents may die by accident with one task; three hardly do.
     poisonLimit: parsed.poisonLimit ?? 3,
     deadLetters: { limit: parsed.deadLetters?.limit ?? 10_000 },
   };
-}
-
-function resolveSize(input: PoolOptionsInput["size"]): SizeOptions {
-  const max = input?.max ?? Math.max(SIZE_DEFAULTS.max, input?.min ?? 0, input?.default ?? 0);
-  const min = input?.min ?? SIZE_DEFAULTS.min;
-  check(min <= max, "size.min", `expected at most size.max (${max})`);
-  const start = input?.default ?? Math.min(max, Math.max(min, SIZE_DEFAULTS.default));
-  check(min <= start && start <= max, "size.default", `expected ${min} to ${max}`);
-  return { min, default: start, max };
 }
