@@ -90,5 +90,6 @@ test("the defaults are five restarts a minute, from 1 s to 60 s, ten stable minu
     windowMs: 60_000,
     stableMs: 600_000,
     quarantineMs: 300_000,
+    upTo: "size",
   });
 });
