@@ -97,7 +97,7 @@ async function aFreePort(): Promise<number> {
   return port;
 }
 
-test("posts { taskId, attempt, type, prompt, input, context } to its path", async () => {
+test("S2-L08 S4-L07 posts { taskId, attempt, type, prompt, input, context } to its path", async () => {
   const { driver } = await openReady({ options: { path: "/run?now=1" } });
   const task: Partial<Attempt["task"]> = { type: "research", attempt: 2, input: { a: 1 }, context: { b: [2] } };
   const facts = resultOf(await driver.run(anAttempt(task), new AbortController().signal));

@@ -200,7 +200,7 @@ test("progress and log may be taken out of the call", async () => {
   expect(lines).toEqual(["half"]);
 });
 
-test("the call carries the task and the signal of the attempt", async () => {
+test("S4-L07 the call carries the task and the signal of the attempt", async () => {
   const attempt = anAttempt({ prompt: "p", input: { a: 1 } });
   const { signal } = new AbortController();
   let seen: AgentCall | undefined;

@@ -66,7 +66,7 @@ describe("an agent's breaker", () => {
     expect(state(world)).toBe("half_open");
   });
 
-  test("S1-B10 S1-13 half-open gives out one permit however many slots and tasks there are; a success closes it", () => {
+  test("S1-B10 S1-13 S2-L02 half-open gives out one permit however many slots and tasks there are; a success closes it", () => {
     const world = createWorld({
       pool: { retry: once, breaker: flat, health: false },
       agents: [{ name: "ada", concurrency: 10 }],
@@ -224,7 +224,7 @@ describe("an agent's breaker", () => {
     expect(world.agent("ada").health).toBe("healthy");
   });
 
-  test("a good probe opens the way early only where the pool says so", () => {
+  test("S2-13 S2-B18 a good probe opens the way early only where the pool says so", () => {
     for (const probeHalfOpens of [false, true]) {
       const world = createWorld({
         pool: { retry: once, breaker: { ...flat, consecutive: 1, openMs: 600_000, probeHalfOpens } },

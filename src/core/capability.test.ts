@@ -29,7 +29,7 @@ test("type `general` goes to every agent", () => {
   expect(takers({}, AGENTS)).toEqual(["none", "all", "general", "research", "gpu"]);
 });
 
-test("what is required must be had, and `*` has it", () => {
+test("S4-L03 what is required must be had, and `*` has it", () => {
   expect(takers({ type: "research", requires: ["gpu"] }, AGENTS)).toEqual(["all", "gpu"]);
   expect(takers({ requires: ["gpu", "research"] }, AGENTS)).toEqual(["all", "gpu"]);
   expect(takers({ requires: ["gpu", "net"] }, AGENTS)).toEqual(["all"]);
@@ -49,7 +49,7 @@ test("S0-B11 a preferred agent that has failed the task does not get it while an
   expect(world.runner("t")).toBe("bob");
 });
 
-test("a free preferred agent is taken by its name or by its id, against the strategy", () => {
+test("S0-15 a free preferred agent is taken by its name or by its id, against the strategy", () => {
   for (const preferredAgent of ["cid", "agent-7"]) {
     const world = createWorld({ agents: ["ada"] });
     world.ask({ type: "add_agent", agent: { ...world.identity("cid"), id: world.identity("agent-7").id } });
@@ -59,7 +59,7 @@ test("a free preferred agent is taken by its name or by its id, against the stra
   }
 });
 
-test("a preferred agent that is busy, or unknown, is not waited for", () => {
+test("S0-15 a preferred agent that is busy, or unknown, is not waited for", () => {
   const world = createWorld({ agents: ["ada", "bob"] });
   world.submit({ preferredAgent: "ada" });
   world.submit({ id: "t", preferredAgent: "ada" });

@@ -19,7 +19,7 @@ test("a remote agent is given nothing without an open claim", () => {
   expect(world.status("t")).toBe("agent");
 });
 
-test("S3-06 a claim is answered in its turn with the oldest that waits, which is leased to nobody else", () => {
+test("S3-06 S3-40 a claim is answered in its turn with the oldest that waits, which is leased to nobody else", () => {
   const world = remote();
   for (const id of ["a", "b"]) world.submit({ id });
   const claimId = world.claim("rem");

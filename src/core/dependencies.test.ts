@@ -67,7 +67,7 @@ test("S3-B18 only unmet dependencies are counted and registered", () => {
   expect(world.state.dependents.size).toBe(0);
 });
 
-test("a diamond runs in order", () => {
+test("S3-66 S4-L04 a diamond runs in order", () => {
   const world = wide();
   world.submitBatch([
     { id: "a" },

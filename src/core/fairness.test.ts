@@ -231,7 +231,7 @@ describe("a deadline that comes near", () => {
   const near = (world: World) => world.eventsOf("task.deadline_near").map(({ taskId }) => taskId as string);
   const escalate = { atShare: 0.75, priority: 1 } as const;
 
-  test("raises the priority at its share of the time, and tells so once", () => {
+  test("S3-61 raises the priority at its share of the time, and tells so once", () => {
     const world = createWorld();
     world.advance(100);
     world.submit({ id: "t", deadlineAtMs: world.nowMs + 1_000, escalate, priority: 4 });

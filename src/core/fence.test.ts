@@ -171,7 +171,7 @@ test("S3-B12 a result that is empty is a result", () => {
   expect(world.settlement("t")).toMatchObject({ status: "completed", resultBytes: 0 });
 });
 
-test("S3-07 two reports in one turn: the first settles the task, the other comes too late", () => {
+test("S3-07 S3-29 two reports in one turn: the first settles the task, the other comes too late", () => {
   const world = createWorld({ agents: ["ada"] });
   world.submit({ id: "t" });
   const { fence } = world.lease("t") ?? { fence: 0 };

@@ -161,7 +161,7 @@ test("a held task can be cancelled, and its deadline counts", () => {
   expect(counts(world).gated).toBe(0);
 });
 
-test("a failure that blames a dependency and names its gate closes it, is refunded and resumes by itself", () => {
+test("S0-L03 a failure that blames a dependency and names its gate closes it, is refunded and resumes by itself", () => {
   const world = gated(true);
   world.submit({ id: "t", type: "discovery" });
   world.submit({ id: "next" });
@@ -196,7 +196,7 @@ test("a failure of another blame closes no gate", () => {
   expect(world.state.gates.get("docs")?.available).toBe(true);
 });
 
-test("a probe opens and closes; one that says what is known changes nothing", () => {
+test("S0-L03 a probe opens and closes; one that says what is known changes nothing", () => {
   const world = gated(false);
   const events = world.eventsOf("gate.changed").length;
   world.ask({ type: "gate_probed", name: "docs", available: false, reason: "still" });

@@ -21,7 +21,7 @@ test("a diamond, and dependencies outside the batch, are no cycle", () => {
   expect(() => refuseCycle(graph({ d: ["b", "c"], b: ["a"], c: ["a"], a: ["elsewhere"] }))).not.toThrow();
 });
 
-test("S3-B21 a task that depends on itself is refused, naming the cycle", () => {
+test("S3-B21 S3-64 a task that depends on itself is refused, naming the cycle", () => {
   expect(refusal(() => refuseCycle(graph({ a: ["a"] })))).toMatchObject({
     code: "dependency_cycle",
     message: "the dependencies form a cycle: a → a",
@@ -29,7 +29,7 @@ test("S3-B21 a task that depends on itself is refused, naming the cycle", () => 
   });
 });
 
-test("S3-B21 a cycle is named from its first task back to it, without those that only lead to it", () => {
+test("S3-B21 S3-64 a cycle is named from its first task back to it, without those that only lead to it", () => {
   expect(cycleOf({ lead: ["a"], a: ["b"], b: ["c"], c: ["a"] })).toEqual(["a", "b", "c", "a"]);
 });
 

@@ -121,7 +121,7 @@ test("a live agent that is replaced needs no room", () => {
   expect(world.join({ name: "a" }, { replace: true })).toBe("a");
 });
 
-test("silent for exactly `ttlMs` a remote agent is crashed, a millisecond less it is not", () => {
+test("S0-L09 silent for exactly `ttlMs` a remote agent is crashed, a millisecond less it is not", () => {
   const world = createWorld();
   world.join({ name: "rem" });
   world.advance(TTL_MS - 1);
@@ -246,7 +246,7 @@ test("an agent that fell silent twice is not removed for its first silence", () 
   expect(world.state.agents.size).toBe(0);
 });
 
-test("what a silent agent ran goes elsewhere at the end of its lease", () => {
+test("S3-63 what a silent agent ran goes elsewhere at the end of its lease", () => {
   const world = working();
   world.addAgent("ada");
   world.submit({ id: "busy" });

@@ -4,7 +4,7 @@ import { createWorld, type World } from "../testing/world.ts";
 const TTL_MS = 30_000;
 const retry = { maxAttempts: 10, backoff: { baseMs: 100, factor: 1 } };
 
-test("S3-B38 a lease that nobody renews ends at exactly its time to live, and the task goes elsewhere", () => {
+test("S3-B38 S3-L02 S3-40 a lease that nobody renews ends at exactly its time to live, and the task goes elsewhere", () => {
   const world = createWorld({ agents: ["ada", "bob"] });
   world.submit({ id: "t" });
   world.advance(TTL_MS - 1);
@@ -159,7 +159,7 @@ test("a timeout frees the task at once, but the slot stays taken", () => {
   expect([world.agent("ada").runs.size, world.status(next)]).toEqual([1, "agent"]);
 });
 
-test("the slot is free as soon as the run is known to have ended, although its report is refused", () => {
+test("S2-B01 S2-B16 the slot is free as soon as the run is known to have ended, although its report is refused", () => {
   const world = overdue();
   const next = world.submit();
   const fence = world.task("t").lastFence;

@@ -42,7 +42,7 @@ test("S0-17 inside a priority the oldest goes first, and completing one starts t
   expect(drain(world)).toEqual(["a", "b", "c"]);
 });
 
-test("S3-02 S3-04 of tasks of one instant critical goes first, then high, medium, low", () => {
+test("S3-02 S3-04 S3-43 S4-L02 of tasks of one instant critical goes first, then high, medium, low", () => {
   const world = queueing();
   for (const priority of [4, 3, 2, 1] as const) world.submit({ id: `p${priority}`, priority });
   expect(drain(world)).toEqual(["p1", "p2", "p3", "p4"]);

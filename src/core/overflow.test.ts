@@ -93,7 +93,7 @@ describe("a held submission", () => {
     expect(world.state.tasks.size).toBe(2);
   });
 
-  test("waits 5 s when nothing is said", () => {
+  test("S2-09 waits 5 s when nothing is said", () => {
     const world = full();
     ask(world, 1, [{}]);
     world.advance(4_999);

@@ -208,7 +208,7 @@ for (const [what, pool] of [
     },
   ],
 ] as const) {
-  test(`whatever is asked in whatever order, ${what}, the invariants hold and every task ends once per life`, () => {
+  test(`S3-65 whatever is asked in whatever order, ${what}, the invariants hold and every task ends once per life`, () => {
     fc.assert(
       fc.property(fc.array(anyStep, { minLength: 20, maxLength: 120 }), fc.nat(), (steps, seed) => {
         const world = createWorld({ seed, agents: AGENTS, pool });
@@ -221,7 +221,7 @@ for (const [what, pool] of [
   }, 60_000);
 }
 
-test("the same commands with the same seed give the same events and effects", () => {
+test("S2-B06 the same commands with the same seed give the same events and effects", () => {
   fc.assert(
     fc.property(fc.array(anyStep, { minLength: 20, maxLength: 60 }), fc.nat(), (steps, seed) => {
       const run = () => {

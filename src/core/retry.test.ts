@@ -134,7 +134,7 @@ test("the blame of every outcome", () => {
   expect(blames).toEqual([undefined, undefined, "throttle", "caller", "agent", "engine", "dependency"]);
 });
 
-test("S0-21 S0-B15 three is the number of executions: A, B and C fail in turn and the task is failed with three attempts", () => {
+test("S0-21 S0-B15 S2-10 three is the number of executions: A, B and C fail in turn and the task is failed with three attempts", () => {
   const world = running({ agents: ["a", "b", "c", "d"] });
   for (const n of [1, 2]) {
     world.fail("t");
@@ -189,6 +189,19 @@ test("S2-B19 with fewer agents than attempts those that failed are used again, e
   expect(world.status("t")).toBe("failed");
 });
 
+test("S0-24 with nobody else the second attempt comes after 2 s, the third after 4 s, and none after that", () => {
+  const backoff = { baseMs: 2_000, factor: 2, jitter: "none" } as const;
+  const world = running({ agents: ["ada"], pool: { retry: { maxAttempts: 3, backoff } } });
+  world.fail("t");
+  expect(world.waitsMs("t")).toBe(2_000);
+  world.advance(2_000);
+  world.fail("t");
+  expect(world.waitsMs("t")).toBe(4_000);
+  world.advance(4_000);
+  world.fail("t");
+  expect([world.status("t"), world.task("t").attemptCount]).toEqual(["failed", 3]);
+});
+
 test("where nobody else could serve, the failure itself says how long the task waits", () => {
   const world = running({ agents: ["ada"] });
   const { length } = world.events;
@@ -198,7 +211,7 @@ test("where nobody else could serve, the failure itself says how long the task w
   ]);
 });
 
-test("the backoff stops growing at its cap", () => {
+test("S3-62 the backoff stops growing at its cap", () => {
   const world = running({ agents: ["ada"], pool: { retry: { maxAttempts: 10, backoff: BACKOFF } } });
   const waits: unknown[] = [];
   for (let n = 0; n < 5; n++) {
@@ -209,7 +222,7 @@ test("the backoff stops growing at its cap", () => {
   expect(waits).toEqual([100, 200, 400, 500, 500]);
 });
 
-test("with failover `backoff` even another agent is tried only after the delay", () => {
+test("S0-L01 with failover `backoff` even another agent is tried only after the delay", () => {
   const world = running({ pool: { retry: { failover: "backoff", backoff: BACKOFF } } });
   world.fail("t");
   expect([world.status("t"), world.waitsMs("t")]).toEqual(["retry", 100]);

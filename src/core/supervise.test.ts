@@ -52,7 +52,7 @@ test("with a delay of 0 it is started again in the next turn of that instant", (
   expect(world.agent("ada").lifecycle).toBe("restarting");
 });
 
-test("S0-B08 what ran on it is lost, blamed on it, and given to another at once", () => {
+test("S0-B08 S3-43 S2-30 what ran on it is lost, blamed on it, and given to another at once", () => {
   const world = daemons({}, ["ada", "bob"]);
   world.submit({ id: "t" });
   world.crash("ada");
@@ -109,7 +109,7 @@ test("S2-B05 after the stable time all is forgiven, a millisecond before nothing
   }
 });
 
-test("the delay grows with every restart that counts", () => {
+test("S2-L01 the delay grows with every restart that counts", () => {
   const world = daemons({ max: 3 });
   const delays: unknown[] = [];
   for (let n = 0; n < 3; n++) {
@@ -215,7 +215,7 @@ test("S2-18 a successful restart has a clean record of health and probes, but ke
   expect(world.agent("ada")).toMatchObject({ health: "healthy", probes: { good: 0, bad: 0 }, restarts: 1 });
 });
 
-test("S0-01 every restart gives new identifiers, all different", () => {
+test("S0-01 S0-B21 every restart gives new identifiers, all different", () => {
   const world = daemons({ max: 5 });
   const seen: string[] = Object.values(world.agent("ada").isolation);
   for (let n = 0; n < 2; n++) {
@@ -257,7 +257,7 @@ function probed(signs: string, probe = { fall: 3, rise: 2 }): string {
   return world.agent("ada").health;
 }
 
-test("as many bad probes in a row as `fall` says make an agent unhealthy, one less does not, and a good one between begins anew", () => {
+test("S1-L01 as many bad probes in a row as `fall` says make an agent unhealthy, one less does not, and a good one between begins anew", () => {
   expect([probed("--"), probed("---"), probed("--+--"), probed("-", { fall: 1, rise: 1 })]).toEqual([
     "healthy",
     "unhealthy",
@@ -266,7 +266,7 @@ test("as many bad probes in a row as `fall` says make an agent unhealthy, one le
   ]);
 });
 
-test("as many good probes in a row as `rise` says make it healthy again, one less does not, and a bad one between begins anew", () => {
+test("S1-L01 S2-B18 as many good probes in a row as `rise` says make it healthy again, one less does not, and a bad one between begins anew", () => {
   expect([
     probed("---+"),
     probed("---++"),

@@ -54,7 +54,7 @@ async function withWorkers(ms: number, options: LibraryPoolOptions = {}, names =
   return scene;
 }
 
-test("S0-31 S0-33 S3-B35 a new pool's metrics have zeros for counts, null for means, and full health", async () => {
+test("S0-31 S0-33 S0-B16 S3-B35 a new pool's metrics have zeros for counts, null for means, and full health", async () => {
   const { pool } = await aPool();
   expect(await pool.metrics()).toEqual({
     agents: 0,

@@ -14,7 +14,7 @@ const options = (given: Partial<BackoffOptions> = {}): BackoffOptions => ({
 const delays = (given: Partial<BackoffOptions>, attempts = [1, 2, 3, 4, 5, 6]): number[] =>
   attempts.map((attempt) => backoffMs(attempt, HALF, options(given)));
 
-test("without jitter the delay is base × factor ^ (attempt − 1), and never above the cap", () => {
+test("S2-11 S2-B11 without jitter the delay is base × factor ^ (attempt − 1), and never above the cap", () => {
   expect(delays({})).toEqual([100, 200, 400, 800, 1_000, 1_000]);
 });
 

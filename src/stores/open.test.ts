@@ -14,7 +14,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 const dataDir = (): string => join(directory, "data");
 
 describe("a store's URL", () => {
-  test("memory: makes no file", async () => {
+  test("S0-L06 memory: makes no file", async () => {
     const store = await openStore("memory:", { dataDir: dataDir() });
     expect((await store.load()).epoch).toBe(1);
     await store.close();

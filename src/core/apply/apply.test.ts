@@ -84,7 +84,7 @@ test("only a leased task starts, and only a leased one is renewed", () => {
   }
 });
 
-test("only a settled task is forgotten; one that is gone already may be", () => {
+test("S3-B27 only a settled task is forgotten; one that is gone already may be", () => {
   for (const [id, legal] of [
     ["leased", false],
     ["waiting", false],

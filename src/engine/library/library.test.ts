@@ -142,7 +142,7 @@ test("S4-06 S4-07 S4-08 S4-B15 counters tell what was done, and a rate counts wh
   await holding;
 });
 
-test("S4-09 an agent's mean time is taken over its successes", async () => {
+test("S4-09 S4-B16 an agent's mean time is taken over its successes", async () => {
   await using pool = await createPool({ agents: [functionAgent("ada", echo)] });
   await pool.execute("x");
   const [agent] = pool.agents();

@@ -258,7 +258,7 @@ test("a pool has at most as many daemons as the server allows", () => {
   expect(pathOf(() => usual(101))).toBe("size");
 });
 
-test("S3-02 priorities are numbers or names, `normal` is medium, and medium is the default", () => {
+test("S3-02 S3-B37 priorities are numbers or names, `normal` is medium, and medium is the default", () => {
   const priorities = ["critical", "high", "medium", "normal", "low", 1, 2, 3, 4];
   expect(priorities.map((priority) => task({ priority }).priority)).toEqual([1, 2, 3, 3, 4, 1, 2, 3, 4]);
   expect(task().priority).toBe(3);
