@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { asTaskId } from "../base/ids.ts";
+import { RETENTION_DEFAULTS } from "../policies/retention.ts";
 import { createWorld, MAIN, refusal, type World } from "../testing/world.ts";
+import { lettersOf } from "./state.ts";
 
 /** Each of these has failed for good, in this order. */
 function failed(ids: readonly string[], limit?: number): World {
@@ -72,6 +74,35 @@ test("a smaller limit counts from the next one on", () => {
   world.submit({ id: "d" });
   world.fail("d", { blame: "task" });
   expect(marked(world, ["a", "b", "c", "d"])).toEqual(["d"]);
+});
+
+test.each([false, true])(
+  "a pool that is made again goes on with its dead letters (after a restart: %s)",
+  (restarted) => {
+    const world = failed(["a", "b"], 2);
+    const options = world.state.pools.get(MAIN)?.options;
+    if (options === undefined) throw new Error("the pool is there");
+    world.ask({ type: "delete_pool", pool: MAIN });
+    expect([...(lettersOf(world.state, MAIN)?.keys() ?? [])]).toEqual(["a", "b"]);
+    if (restarted) world.restart();
+    world.ask({ type: "create_pool", options });
+    expect(world.state.leftLetters.size).toBe(0);
+    world.submit({ id: "c", deadlineAtMs: world.nowMs });
+    expect(marked(world, ["a", "b", "c"])).toEqual(["b", "c"]);
+  },
+);
+
+test("S3-L10 what retention takes of a pool that is gone is no dead letter any more", () => {
+  const world = failed(["a"]);
+  world.ask({ type: "delete_pool", pool: MAIN });
+  const { num, settlement } = world.history.get(asTaskId("a")) as { num: number; settlement: { settledAtMs: number } };
+  const old = { num, id: asTaskId("a"), settledAtMs: settlement.settledAtMs, bytes: 1 };
+  const retire = () => world.ask({ type: "retire", pool: MAIN, oldest: [old as never], kept: { count: 1, bytes: 1 } });
+  world.advance(RETENTION_DEFAULTS.ageMs - 1 - (world.nowMs - settlement.settledAtMs));
+  expect(retire()).toEqual({ type: "retired", count: 0 });
+  world.advance(1);
+  expect(retire()).toEqual({ type: "retired", count: 1 });
+  expect(lettersOf(world.state, MAIN)).toBeUndefined();
 });
 
 test("S0-L02 a discarded dead letter is a failed task like any other", () => {

@@ -10,7 +10,7 @@ import type { Gate } from "./gate.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
-import { emptyState, type NamespaceState, poolOf, queueOf } from "./state.ts";
+import { emptyState, lettersOf, type NamespaceState, poolOf, queueOf } from "./state.ts";
 import { type Lease, newTask, type Task } from "./task.ts";
 
 export interface Stored {
@@ -52,7 +52,10 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   for (const quarantined of stored.quarantine) {
     if (state.pools.has(quarantined.pool)) apply(state, { type: "payload.quarantined", ...quarantined }, nowMs);
   }
-  for (const { pool, id, num } of stored.deadLetters) state.pools.get(pool)?.deadLetters.set(id, num);
+  for (const { pool, id, num } of stored.deadLetters) {
+    if (lettersOf(state, pool) === undefined) state.leftLetters.set(pool, new Map());
+    lettersOf(state, pool)?.set(id, num);
+  }
   state.lastNum = Math.max(state.lastNum, stored.lastNum);
   state.settledEpoch = stored.settledEpoch;
   return state;

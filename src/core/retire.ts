@@ -1,6 +1,6 @@
 /** Settled tasks leave the store, oldest first; the one place that says which, and how long their keys stay. */
-import { toRetire } from "../policies/retention.ts";
-import { type Command, DONE, type Reply } from "./command.ts";
+import { RETENTION_DEFAULTS, toRetire } from "../policies/retention.ts";
+import type { Command, Reply } from "./command.ts";
 import { isKeyKept, KEY_KEPT_MS, type KeyRecord, type OldTask } from "./retired.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Turn } from "./turn.ts";
@@ -8,11 +8,13 @@ import type { Turn } from "./turn.ts";
 /** Tasks that one commit may let go. */
 export const RETIRE_LIMIT = 500;
 
-/** Lets go of what is kept for too long, unless an open task depends on it. */
+/**
+ * Lets go of what is kept for too long, unless an open task depends on it. A pool that was deleted has left its history
+ * behind: the defaults are for that.
+ */
 export function retire(state: NamespaceState, command: Extract<Command, { type: "retire" }>, turn: Turn): Reply {
   const { pool, oldest, kept } = command;
-  const options = state.pools.get(pool)?.options.retention;
-  if (options === undefined) return DONE;
+  const options = state.pools.get(pool)?.options.retention ?? RETENTION_DEFAULTS;
   const isSettled = (id: OldTask["id"]): boolean => (state.tasks.get(id)?.state.name ?? "settled") === "settled";
   const free = oldest.filter(({ id }) => !state.needed.has(id) && isSettled(id) && !state.retired.has(id));
   const tasks = toRetire(free, kept, options, turn.nowMs).slice(0, RETIRE_LIMIT);

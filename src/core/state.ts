@@ -32,6 +32,8 @@ export interface NamespaceState {
   readonly overflow: Map<PoolId, HeldLine>;
   /** How many open tasks depend on a task. */
   readonly needed: Map<TaskId, number>;
+  /** Dead letters of pools that were deleted, as `Pool.deadLetters`. */
+  readonly leftLetters: Map<PoolId, Map<TaskId, number>>;
   /** Tasks that left the store lately. */
   readonly retired: Set<TaskId>;
   readonly due: Due;
@@ -66,6 +68,7 @@ export function emptyState(epoch: number): NamespaceState {
     dependents: new Map(),
     overflow: new Map(),
     needed: new Map(),
+    leftLetters: new Map(),
     retired: new Set(),
     due: new Due(),
     dirty: new Set(),
@@ -103,6 +106,11 @@ export function poolOf(state: NamespaceState, id: PoolId): Pool {
   const pool = state.pools.get(id);
   assert(pool !== undefined, `pool ${id} exists`);
   return pool;
+}
+
+/** Dead letters of a pool, also of one that is there no more; oldest first, with their admission numbers. */
+export function lettersOf(state: NamespaceState, id: PoolId): Map<TaskId, number> | undefined {
+  return state.pools.get(id)?.deadLetters ?? state.leftLetters.get(id);
 }
 
 export function queueOf(state: NamespaceState, id: PoolId): PoolQueue {

@@ -4,9 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { openStore } from "../stores/open.ts";
+import { createVirtualClock, type VirtualClock } from "../testing/virtual-clock.ts";
 import { functionAgent } from "./library/agents.ts";
 import { createPool } from "./library/troupe.ts";
 import { openEngine } from "./open.ts";
+
+/** Lets what is deferred run, and short waits end, until this is done. */
+async function whileTimePasses<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
+  let done = false;
+  const marked = work.finally(() => {
+    done = true;
+  });
+  marked.catch(() => {});
+  while (!done) {
+    await clock.advance(1);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return marked;
+}
 
 const dirs: string[] = [];
 afterEach(() => {
@@ -68,4 +83,30 @@ test("a start knows the numbers, keys and sizes of what has gone", async () => {
   const { items } = await after.tasks({ pool: "p" });
   expect(items.map(({ prompt }) => prompt)).toEqual(["next"]);
   await after.close({ drainMs: 0 });
+});
+
+test("S3-L10 the history of a pool that was deleted goes by the defaults", async () => {
+  const dataDir = aDir();
+  const beganAtMs = Date.parse("2026-01-01T00:00:00Z");
+  const open = async (atMs: number, pools: { id: string }[] = []) => {
+    const clock = createVirtualClock(atMs);
+    const opening = openEngine({ store: await openStore("sqlite:", { dataDir }), dataDir, clock, pools });
+    return { engine: await whileTimePasses(clock, opening), clock };
+  };
+  const first = await open(beganAtMs, [{ id: "p" }]);
+  const { task } = await whileTimePasses(first.clock, first.engine.submit("p", { prompt: "x" }));
+  await whileTimePasses(first.clock, first.engine.deletePool("p", { timeoutMs: 0 }));
+  await whileTimePasses(first.clock, first.engine.close({ drainMs: 0 }));
+  const kept = await open(beganAtMs + 604_000_000);
+  expect((await whileTimePasses(kept.clock, kept.engine.task(task.id))).status).toBe("cancelled");
+  await whileTimePasses(kept.clock, kept.engine.close({ drainMs: 0 }));
+  const { engine, clock } = await open(beganAtMs + 605_000_000);
+  await vi.waitFor(
+    async () => {
+      await clock.settle();
+      await expect(engine.task(task.id)).rejects.toMatchObject({ code: "not_found" });
+    },
+    { timeout: 10_000, interval: 10 },
+  );
+  await whileTimePasses(clock, engine.close({ drainMs: 0 }));
 });

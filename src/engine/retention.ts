@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import type { PoolId } from "../base/ids.ts";
 import { RETIRE_LIMIT } from "../core/retire.ts";
 import type { NamespaceState } from "../core/state.ts";
+import { RETENTION_DEFAULTS } from "../policies/retention.ts";
 import type { SettledRow, Store } from "../stores/store.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { Loop } from "./loop.ts";
@@ -38,7 +39,7 @@ export class Retention {
     if (settled.length > 0) this.#begin();
   }
 
-  /** Looks at every pool, now and every so often: time alone may have made tasks too old. */
+  /** Looks at every pool, deleted ones too, now and every so often: time alone may have made tasks too old. */
   lookLater(): void {
     if (this.#closed) return;
     let everyMs = LOOK_MS;
@@ -69,6 +70,7 @@ export class Retention {
   }
 
   async #pass(byAge: boolean): Promise<void> {
+    if (byAge) for (const pool of await this.#parts.store.settledPools()) this.#marked.add(pool);
     for (const pool of this.#marked) {
       this.#marked.delete(pool);
       if (byAge || (await this.#isOver(pool))) await this.#relieve(pool);
@@ -78,8 +80,7 @@ export class Retention {
 
   async #isOver(pool: PoolId): Promise<boolean> {
     const { state, store } = this.#parts;
-    const options = state.pools.get(pool)?.options.retention;
-    if (options === undefined) return false;
+    const options = state.pools.get(pool)?.options.retention ?? RETENTION_DEFAULTS;
     const { count, bytes } = await store.oldest(pool, { skip: 0, limit: 0 });
     return (
       count > options.count + Math.floor(options.count * SLACK) || bytes > (options.bytes ?? Number.POSITIVE_INFINITY)

@@ -121,6 +121,10 @@ export class MemoryHistory {
     return this.#tallies.of(pool);
   }
 
+  pools(): PoolId[] {
+    return this.#tallies.pools();
+  }
+
   oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): Settled {
     const places = this.#placesOf(pool);
     this.#trim(places);

@@ -152,6 +152,11 @@ class MemoryStore implements Store {
     return this.#history.tally(pool);
   }
 
+  async settledPools(): Promise<PoolId[]> {
+    this.#assertOpen();
+    return this.#history.pools();
+  }
+
   async oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled> {
     this.#assertOpen();
     return this.#history.oldest(pool, page);

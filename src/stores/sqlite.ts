@@ -217,6 +217,10 @@ class SqliteStore implements Store {
     return this.#tallies.of(pool);
   }
 
+  async settledPools(): Promise<PoolId[]> {
+    return this.#ask(() => this.#tallies.pools());
+  }
+
   async oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled> {
     const oldest = this.#ask((reader) => reader.oldest(pool, page));
     return { ...this.#tallies.sizeOf(pool), oldest };

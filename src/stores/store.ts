@@ -156,6 +156,8 @@ export interface Store {
   history(filter: HistoryFilter): Promise<readonly HistoryEntry[]>;
   /** How many settled tasks a pool has by status, and how many of them are dead letters. */
   tally(pool: PoolId): Promise<Readonly<Record<FinalStatus, number>> & { readonly deadLetters: number }>;
+  /** Pools that have settled tasks, those that were deleted too, in no order. */
+  settledPools(): Promise<readonly PoolId[]>;
   /** How much is kept of a pool, and its oldest settled tasks: `limit` of them at most, after the first `skip`. */
   oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Promise<Settled>;
   /** Bodies of tasks, open or settled, by admission number. Missing ones are absent. */

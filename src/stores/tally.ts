@@ -46,6 +46,11 @@ export class Tallies {
     return counts;
   }
 
+  /** Those with settled tasks. */
+  pools(): PoolId[] {
+    return [...this.#pools.keys()];
+  }
+
   /** All settled tasks, and the bytes that they take. */
   sizeOf(pool: PoolId): { count: number; bytes: number } {
     const { completed, failed, cancelled, bytes } = this.#pools.get(pool) ?? { ...NOTHING, bytes: 0 };

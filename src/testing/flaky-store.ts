@@ -132,6 +132,7 @@ class Flaky implements FlakyStore {
     return next;
   }
 
+  settledPools: Store["settledPools"] = async () => this.#alive().settledPools();
   oldest: Store["oldest"] = async (pool, page) => this.#alive().oldest(pool, page);
   facts: Store["facts"] = async (ids, keys) => this.#alive().facts(ids, keys);
   entry: Store["entry"] = async (id) => this.#alive().entry(id);

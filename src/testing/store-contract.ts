@@ -597,6 +597,7 @@ function history(holds: Holds, again: Again): void {
         expect([count, bytes, oldest.length]).toEqual([3, 15, 2]);
         const rest = await kept.oldest(main, { skip: 2, limit: 5 });
         expect([...oldest, ...rest.oldest].map(({ num }) => num).sort()).toEqual([1, 2, 3]);
+        expect([...(await kept.settledPools())].sort()).toEqual(["main", "side"]);
         expect(await kept.oldest(asPoolId("none"), { skip: 0, limit: 5 })).toEqual({ count: 0, bytes: 0, oldest: [] });
       }
     },

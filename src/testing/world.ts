@@ -16,7 +16,7 @@ import type { Failure, Outcome } from "../core/outcome.ts";
 import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, type SettledFacts, settledFacts } from "../core/record.ts";
 import { restore } from "../core/restore.ts";
-import { emptyState, type NamespaceState } from "../core/state.ts";
+import { emptyState, lettersOf, type NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import type { Lease, Settlement, Task, TaskSpec } from "../core/task.ts";
 import { Turn } from "../core/turn.ts";
@@ -404,7 +404,7 @@ export class World {
 
   /** The engine dies: what is open comes back from the store under the next epoch, and nothing else. */
   restart(): void {
-    const { epoch, lastNum, pools, agents, gates } = this.state;
+    const { epoch, lastNum, pools, agents, gates, leftLetters } = this.state;
     const stored = {
       epoch: epoch + 1,
       lastNum,
@@ -413,8 +413,8 @@ export class World {
       gates: [...gates.values()],
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
       quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
-      deadLetters: [...pools.values()].flatMap(({ id: pool, deadLetters }) => {
-        return [...deadLetters].map(([id, num]) => ({ pool, id, num }));
+      deadLetters: [...pools.keys(), ...leftLetters.keys()].flatMap((pool) => {
+        return [...(lettersOf(this.state, pool) ?? [])].map(([id, num]) => ({ pool, id, num }));
       }),
       settledEpoch: this.settledEpoch,
     };

@@ -12,7 +12,9 @@ import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { rosterChanged } from "./seat.ts";
 
 export function addPool(state: NamespaceState, event: Extract<Event, { type: "pool.created" }>): void {
-  state.pools.set(event.pool, newPool(event.pool, event));
+  const deadLetters = state.leftLetters.get(event.pool) ?? new Map();
+  state.leftLetters.delete(event.pool);
+  state.pools.set(event.pool, { ...newPool(event.pool, event), deadLetters });
   state.queues.set(event.pool, new PoolQueue(state.heldTypes));
   queueOf(state, event.pool).limitKeys(event.options.keyConcurrency);
 }
@@ -61,6 +63,8 @@ export function changePool(
 }
 
 export function removePool(state: NamespaceState, id: PoolId): void {
+  const { deadLetters } = poolOf(state, id);
+  if (deadLetters.size > 0) state.leftLetters.set(id, deadLetters);
   state.pools.delete(id);
   state.queues.delete(id);
   state.dirty.delete(id);

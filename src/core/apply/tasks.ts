@@ -1,11 +1,11 @@
 /** Tasks: entering, waiting, settling, leaving. Counts, queue and due entries stay in step with each move. */
 import { assert } from "../../base/assert.ts";
-import type { TaskId } from "../../base/ids.ts";
+import type { PoolId, TaskId } from "../../base/ids.ts";
 import { isLocal, needsEmptyAgent, needsQuiet } from "../company.ts";
 import type { Event, Resting } from "../event.ts";
 import type { Pool } from "../pool.ts";
 import { rememberRetired } from "../retired.ts";
-import { type NamespaceState, poolOf, queueOf, taskOf } from "../state.ts";
+import { lettersOf, type NamespaceState, poolOf, queueOf, taskOf } from "../state.ts";
 import {
   isHeld,
   LIFECYCLE,
@@ -196,15 +196,20 @@ export function close(state: NamespaceState, { taskId, settlement }: Extract<Eve
 }
 
 export function dropDeadLetter(state: NamespaceState, event: Extract<Event, { type: "dead_letter.dropped" }>): void {
-  state.pools.get(event.pool)?.deadLetters.delete(event.id);
+  dropLetter(state, event.pool, event.id);
   const task = state.tasks.get(event.id);
   if (task?.state.name !== "settled") return;
   task.state = { ...task.state, settlement: { ...task.state.settlement, deadLettered: false } };
 }
 
+function dropLetter(state: NamespaceState, pool: PoolId, id: TaskId): void {
+  lettersOf(state, pool)?.delete(id);
+  if (state.leftLetters.get(pool)?.size === 0) state.leftLetters.delete(pool);
+}
+
 export function retireTasks(state: NamespaceState, event: Extract<Event, { type: "tasks.retired" }>): void {
   const ids = event.tasks.map(({ id }) => id);
-  for (const id of ids) state.pools.get(event.pool)?.deadLetters.delete(id);
+  for (const id of ids) dropLetter(state, event.pool, id);
   rememberRetired(state.retired, ids);
 }
 

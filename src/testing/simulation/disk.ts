@@ -107,6 +107,7 @@ function overriding<S extends Store>(inner: S, own: (inner: S) => Partial<Store>
     durable: inner.durable,
     load: () => inner.load(),
     commit: (commit) => inner.commit(commit),
+    settledPools: () => inner.settledPools(),
     oldest: (pool, page) => inner.oldest(pool, page),
     facts: (ids, keys) => inner.facts(ids, keys),
     entry: (id) => inner.entry(id),
