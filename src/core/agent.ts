@@ -1,6 +1,7 @@
 /** An agent: who works. Identity is durable, everything else starts anew with the engine. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
+import type { Warming } from "../policies/balancer/slow-start.ts";
 import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
 import type { Measure } from "../policies/measure.ts";
 import type { Outcomes } from "../policies/outcomes.ts";
@@ -138,6 +139,8 @@ export interface Agent {
   /** Instants of the restarts inside the window of the budget. */
   restartsAtMs: readonly number[];
   readyAtMs: number | undefined;
+  /** Slow start; undefined when it is like any other. */
+  warming: Warming | undefined;
   /** It came out of quarantine and has not been stable since. */
   onTrial: boolean;
   /** When a crashed or quarantined agent is tried again. */

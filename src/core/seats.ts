@@ -3,6 +3,7 @@ import type { AgentId } from "../base/ids.ts";
 import { hashOf } from "../policies/balancer/affinity.ts";
 import type { Busy } from "../policies/balancer/hold-back.ts";
 import { isQuick } from "../policies/balancer/score.ts";
+import type { Warming } from "../policies/balancer/slow-start.ts";
 import type { Agent } from "./agent.ts";
 import type { Lane } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
@@ -17,6 +18,7 @@ export interface Seat extends Busy {
   capacity: number;
   weight: number;
   priority: number;
+  warming: Warming | undefined;
   /** Since when its oldest run goes on; brought up to date by `busy` only. */
   sinceMs: number;
   group: Group;
@@ -82,6 +84,7 @@ export class Seats {
         capacity: concurrency,
         weight,
         priority,
+        warming: agent.warming,
         measure: agent.measure,
         hash: hashOf(id),
         turnWeight: 0,
@@ -117,6 +120,7 @@ export class Seats {
     if (seat === undefined) return;
     seat.inFlight = agent.runs.size;
     seat.capacity = agent.identity.concurrency;
+    seat.warming = agent.warming;
     this.#setFree(seat, canTakeWork);
   }
 

@@ -55,6 +55,8 @@ export class Member<T> implements Candidate {
   /** Without a limit load is compared as if each had one slot. */
   readonly capacity: number;
   turnWeight = 0;
+  /** Nobody waits in a queue here, so nothing comes in bursts that slow start could spread. */
+  readonly warming = undefined;
   readonly #limit: number;
   readonly #rules: MemberRules;
   readonly #breaker: LiveBreaker | undefined;

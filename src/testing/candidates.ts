@@ -17,6 +17,7 @@ export function aCandidate({ ordinal = 0, measure, ...given }: CandidateInput = 
     capacity: 1,
     weight: 1,
     priority: 0,
+    warming: undefined,
     hash: hashOf(id),
     turnWeight: 0,
     ...given,

@@ -2,6 +2,7 @@
 
 import { assert } from "../../base/assert.ts";
 import type { AgentId, PoolId } from "../../base/ids.ts";
+import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
 import { Outcomes } from "../../policies/outcomes.ts";
@@ -43,6 +44,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     restarts: 0,
     restartsAtMs: [],
     readyAtMs: undefined,
+    warming: undefined,
     onTrial: false,
     retryAtMs: undefined,
     probes: { good: 0, bad: 0 },
@@ -54,7 +56,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     rate: rateOf(state, identity),
     measure: newMeasure(),
   };
-  hearOperator(agent);
+  hearOperator(agent, nowMs);
   state.agents.set(identity.id, agent);
   queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
@@ -63,7 +65,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
 export function changeAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number): void {
   const agent = agentOf(state, identity.id);
   agent.identity = identity;
-  hearOperator(agent);
+  hearOperator(agent, nowMs);
   rosterChanged(state, agent, nowMs);
 }
 
@@ -98,6 +100,7 @@ export function moveAgent(
   if (event.lifecycle === "restarting") agent.restarts += 1;
   if (event.lifecycle === "ready") {
     agent.readyAtMs = event.atMs;
+    agent.warming = begin(nowMs);
     agent.lastSeenAtMs = event.atMs;
     agent.probes = { good: 0, bad: 0 };
     // A new incarnation has a clean record; what an operator has said stays.
@@ -127,9 +130,10 @@ export function setBreaker(
   event: Extract<Event, { type: "agent.breaker" }>,
   nowMs: number,
 ): void {
-  const { agentId, breaker, run } = event;
+  const { agentId, breaker, run, transition } = event;
   const agent = agentOf(state, agentId);
   agent.breaker = breaker;
+  if (transition?.to === "closed") agent.warming = begin(nowMs);
   const held = run === undefined ? undefined : agent.runs.get(run.fence);
   if (run !== undefined && held !== undefined) agent.runs.set(run.fence, { ...held, permit: run.permit });
   if (breaker.name === "open") state.due.add({ kind: "recheck", atMs: breaker.untilMs, agentId });

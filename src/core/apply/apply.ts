@@ -72,7 +72,7 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "agent.health": {
       const agent = agentOf(state, event.agentId);
-      hear(agent, event);
+      hear(agent, event, nowMs);
       if (event.source === "passive") forgetInTime(state, agent);
       rosterChanged(state, agent, nowMs);
       break;

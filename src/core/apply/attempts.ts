@@ -1,6 +1,7 @@
 /** Attempts: the lease that begins one, the run, what is learnt from its end. */
 import { assert } from "../../base/assert.ts";
 import type { TaskId } from "../../base/ids.ts";
+import { afterSuccess } from "../../policies/balancer/slow-start.ts";
 import { observe } from "../../policies/measure.ts";
 import type { Agent, Run } from "../agent.ts";
 import { needsEmptyAgent, needsQuiet } from "../company.ts";
@@ -165,6 +166,7 @@ function measure(agent: Agent, attempt: Attempt): void {
   if (attempt.outcome === "succeeded") {
     const tookMs = attempt.endedAtMs - (attempt.startedAtMs ?? attempt.assignedAtMs);
     agent.cooldownMs = 0;
+    agent.warming &&= afterSuccess(agent.warming);
     agent.stats = {
       ...stats,
       succeeded: stats.succeeded + 1,

@@ -1,20 +1,28 @@
 /** What all sources say of an agent's health, made one word. */
+import { begin } from "../../policies/balancer/slow-start.ts";
 import type { Agent, Health, HealthSource } from "../agent.ts";
 import { type NamespaceState, poolOf } from "../state.ts";
 
 export function hear(
   agent: Agent,
   { source, health, reason }: { source: HealthSource; health: Health; reason: string },
+  nowMs: number,
 ): void {
+  const before = agent.health;
   const findings = new Map(agent.findings);
   findings.delete(source);
   if (health !== "healthy") findings.set(source, { health, reason });
   judge(agent, findings);
+  if (before === "unhealthy" && agent.health !== "unhealthy") agent.warming = begin(nowMs);
 }
 
-export function hearOperator(agent: Agent): void {
+export function hearOperator(agent: Agent, nowMs: number): void {
   const { failed } = agent.identity;
-  hear(agent, { source: "operator", health: failed === undefined ? "healthy" : "unhealthy", reason: failed ?? "" });
+  hear(
+    agent,
+    { source: "operator", health: failed === undefined ? "healthy" : "unhealthy", reason: failed ?? "" },
+    nowMs,
+  );
 }
 
 /** The worst word counts. */

@@ -2,6 +2,7 @@
 import type { AgentId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { Measure } from "../measure.ts";
+import type { Warming } from "./slow-start.ts";
 
 /** What a balancer may know of an agent. Measuring is apart from choosing: the figures come from `measure.ts`. */
 export interface Candidate {
@@ -16,6 +17,8 @@ export interface Candidate {
   /** Lower goes first under `priority`. */
   readonly priority: number;
   readonly measure: Measure;
+  /** It is new, or was back from a failure a short time ago. */
+  readonly warming: Warming | undefined;
   /** Where `affinity` sees it: `hashOf` its id. */
   readonly hash: number;
   /** Kept by `weighted` between two choices; starts at 0. */

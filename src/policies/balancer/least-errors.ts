@@ -4,4 +4,6 @@ import { cheap } from "./scan.ts";
 
 const errorShare = (candidate: Candidate): number => candidate.measure.errorShare;
 
-export const leastErrors: Balancer = (candidates, choice, random) => cheap(candidates, errorShare, choice, random);
+const BY_ERRORS = { cost: errorShare };
+
+export const leastErrors: Balancer = (candidates, choice, random) => cheap(candidates, BY_ERRORS, choice, random);

@@ -3,6 +3,7 @@ import type { Balancer, Candidate } from "./balancer.ts";
 import { cheap } from "./scan.ts";
 
 /** Fraction of capacity in use, 0 (idle) to 1 (full). */
-export const load = (candidate: Candidate): number => candidate.inFlight / candidate.capacity;
+const load = (candidate: Candidate): number => candidate.inFlight / candidate.capacity;
+export const BY_LOAD = { cost: load };
 
-export const leastLoaded: Balancer = (candidates, choice, random) => cheap(candidates, load, choice, random);
+export const leastLoaded: Balancer = (candidates, choice, random) => cheap(candidates, BY_LOAD, choice, random);

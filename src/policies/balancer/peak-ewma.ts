@@ -31,5 +31,7 @@ function cost(candidate: Candidate, choice: Choice): number {
   return inFlight === 0 ? 0 : UNKNOWN_BUSY + inFlight;
 }
 
+const BY_COST = { cost };
+
 /** Agents never tried go first, once each. */
-export const peakEwma: Balancer = (candidates, choice, random) => cheap(candidates, cost, choice, random);
+export const peakEwma: Balancer = (candidates, choice, random) => cheap(candidates, BY_COST, choice, random);

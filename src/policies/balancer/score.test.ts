@@ -70,3 +70,14 @@ test("S3-17 S3-B04 a score ranks only: the hidden cap at 15 attempts is gone, an
     place(score, candidates({ inFlight: 16, capacity: 40 }, { inFlight: 15, capacity: 40 }), { priority: 4 }),
   ).toBe(1);
 });
+
+test("among equals score takes the faster, wherever it stands, once it is proven; else the earliest", () => {
+  const took = (costMs: number, samples = PROVEN_SAMPLES) => ({ measure: { samples, costMs } });
+  expect(place(score, candidates(took(900), took(90), took(100)))).toBe(1);
+  expect(place(score, candidates(took(90), took(90)))).toBe(0);
+  expect(place(score, candidates(took(900), took(90, PROVEN_SAMPLES - 1)))).toBe(0);
+  expect(place(score, candidates({}, took(900)))).toBe(1);
+  expect(place(score, candidates({}, took(90, PROVEN_SAMPLES - 1)))).toBe(0);
+  // Speed decides nothing where the points differ.
+  expect(place(score, candidates({ ...took(90), inFlight: 1, capacity: 2 }, took(900)))).toBe(1);
+});

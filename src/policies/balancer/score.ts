@@ -1,5 +1,6 @@
 /** Points for a pair of task and agent: urgency, load, success, and speed for the types that are quick. */
 import type { Balancer, Candidate, Choice } from "./balancer.ts";
+import { expectedMs } from "./peak-ewma.ts";
 import { cheap } from "./scan.ts";
 
 const CAPABLE = 50;
@@ -13,6 +14,8 @@ const SPEED_MAX = 10;
 const SPEED_UNKNOWN = 5;
 /** With fewer samples an agent is believed to be no better than the others. */
 export const PROVEN_SAMPLES = 5;
+
+const SLOWEST_MS = Number.MAX_SAFE_INTEGER;
 
 /** Types for which the speed of the agent counts. */
 export const isQuick = (type: string): boolean => QUICK_TYPES.has(type);
@@ -31,8 +34,15 @@ function speed(meanMs: number | undefined): number {
 
 const negative = (candidate: Candidate, choice: Choice): number => -scoreOf(candidate, choice);
 
+/** Among equals the faster, as far as one can tell: who is not proven is believed to be no faster than anybody. */
+function pace(candidate: Candidate, choice: Choice): number {
+  return candidate.measure.samples < PROVEN_SAMPLES ? SLOWEST_MS : Math.min(SLOWEST_MS, expectedMs(candidate, choice));
+}
+
+const BY_SCORE = { cost: negative, tie: pace };
+
 /** The agent with the highest score for this task. */
-export const score: Balancer = (candidates, choice, random) => cheap(candidates, negative, choice, random);
+export const score: Balancer = (candidates, choice, random) => cheap(candidates, BY_SCORE, choice, random);
 
 /** Mean success rate of those with enough samples to be believed; 1 while there are none. */
 export function provenSuccessRate(agents: Iterable<Pick<Candidate, "measure">>): number {
