@@ -74,6 +74,8 @@ export type Command =
       readonly fence: number;
       readonly outcome: Outcome;
       readonly known: Known;
+      /** When the run began, if it was one of this process. */
+      readonly startedAtMs?: number | undefined;
     }
   | { readonly type: "started"; readonly taskId: TaskId; readonly fence: number }
   | { readonly type: "progress"; readonly taskId: TaskId; readonly fence: number; readonly progress: Json }
@@ -114,8 +116,11 @@ export type Command =
     }
   /** Lets open breakers try at once; of one pool, or of all. */
   | { readonly type: "reset_breakers"; readonly pool: PoolId | undefined }
-  /** After a start: what ran in the engine that died is lost, what runs elsewhere gets a full lease. */
-  | { readonly type: "recover" }
+  /**
+   * After a start: what ran in the engine that died is lost, what runs elsewhere gets a full lease. In a new term of the
+   * same process: what still runs `here` goes on.
+   */
+  | { readonly type: "recover"; readonly here?: readonly RunHere[] | undefined }
   /** The engine itself was late: nobody's lease may end because of that. */
   | { readonly type: "extend_leases" }
   /** The oldest settled tasks of a pool, as the store has them, and all that it has of the pool. */
@@ -131,6 +136,17 @@ export type Command =
   | { readonly type: "halt"; readonly cancel: boolean }
   /** Nothing is asked; something is due. */
   | { readonly type: "tick" };
+
+/** A run of this process that outlives the engine's term. */
+export interface RunHere {
+  readonly agentId: AgentId;
+  readonly taskId: TaskId;
+  readonly fence: number;
+  /** Absent when it never began. */
+  readonly startedAtMs: number | undefined;
+  /** It has ended, and its report is about to come. */
+  readonly isOver: boolean;
+}
 
 /** What the core answers, beside the state that it leaves. */
 export type Reply =

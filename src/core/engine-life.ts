@@ -1,23 +1,28 @@
 /** An engine takes over what another has left, and gives back what it must leave itself. */
 import { cancellation, openTasks } from "./cancel.ts";
-import { DONE, type Reply } from "./command.ts";
-import { renewAll } from "./lease.ts";
+import { type Command, DONE, type Reply, type RunHere } from "./command.ts";
+import { currentLease, renew, renewAll } from "./lease.ts";
+import type { Outcome } from "./outcome.ts";
 import { spareWaiting } from "./poison.ts";
 import { endAttempt, sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { becomeReady, closeClaim } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
 
-/** After a start: attempts of children and functions died with the engine; remote ones get one full lease. */
-export function recover(state: NamespaceState, turn: Turn): Reply {
-  const died = openTasks(state).filter(({ state: now }) => {
-    return now.name === "leased" && state.agents.get(now.lease.agentId)?.identity.kind !== "remote";
+/**
+ * After a start attempts of children and functions died with the engine; remote ones get one full lease. In a new term
+ * of the same process what runs `here` goes on, and what was leased but never begun is given back.
+ */
+export function recover(state: NamespaceState, { here }: Extract<Command, { type: "recover" }>, turn: Turn): Reply {
+  const goesOn = new Set(here?.map(({ fence }) => fence));
+  const ended = openTasks(state).filter(({ state: now }) => {
+    if (now.name !== "leased" || goesOn.has(now.lease.fence)) return false;
+    return state.agents.get(now.lease.agentId)?.identity.kind !== "remote";
   });
-  if (died.length > 0) spareWaiting(state, turn);
-  for (const task of died) {
-    const error = { code: "engine_died", message: "the engine died while it ran" };
-    endAttempt(state, task, { name: "lost", blame: "engine", kill: false, error }, turn, { held: false });
-  }
+  if (ended.length > 0 && here === undefined) spareWaiting(state, turn);
+  for (const task of ended)
+    endAttempt(state, task, here === undefined ? ENGINE_DIED : NEVER_BEGAN, turn, { held: false });
+  for (const run of here ?? []) adopt(state, run, turn);
   for (const agent of state.agents.values()) {
     const agentId = agent.identity.id;
     if (agent.identity.kind === "remote") {
@@ -26,6 +31,36 @@ export function recover(state: NamespaceState, turn: Turn): Reply {
     } else turn.request({ type: "start_agent", agentId });
   }
   return DONE;
+}
+
+const ENGINE_DIED: Outcome = {
+  name: "lost",
+  blame: "engine",
+  kill: false,
+  error: { code: "engine_died", message: "the engine died while it ran" },
+};
+
+const NEVER_BEGAN: Outcome = {
+  name: "released",
+  error: { code: "released", message: "the engine's term ended before it began" },
+};
+
+/** A run that holds its task's lease keeps it; one whose task has gone on without it keeps its slot until it ends. */
+function adopt(state: NamespaceState, run: RunHere, turn: Turn): void {
+  const { agentId, taskId, fence, startedAtMs, isOver } = run;
+  const lease = currentLease(state, run);
+  const task = state.tasks.get(taskId);
+  if (task !== undefined && lease !== undefined) {
+    const isNew = lease.startedAtMs === undefined && startedAtMs !== undefined;
+    if (isNew) turn.record({ type: "task.started_here", taskId, fence, atMs: startedAtMs });
+    renew(state, task, turn);
+    return;
+  }
+  const agent = state.agents.get(agentId);
+  // A slot that was given up before stays given up.
+  if (isOver || agent === undefined || agent.runs.size >= agent.identity.concurrency) return;
+  turn.record({ type: "run.adopted", agentId, taskId, fence, sinceMs: startedAtMs ?? turn.nowMs });
+  turn.request({ type: "stop", agentId, taskId, fence });
 }
 
 /** The engine stops: what runs here is given back, or everything open is cancelled when nothing would keep it. */

@@ -126,6 +126,14 @@ export type VolatileEvent =
   | { readonly type: "tasks.forgotten"; readonly taskIds: readonly TaskId[] }
   /** The run is known to have ended: its slot is free. */
   | { readonly type: "run.ended"; readonly agentId: AgentId; readonly fence: number; readonly abandoned: boolean }
+  /** It goes on although its task has gone on without it, and outlives the engine's term: its slot stays taken. */
+  | {
+      readonly type: "run.adopted";
+      readonly agentId: AgentId;
+      readonly taskId: TaskId;
+      readonly fence: number;
+      readonly sinceMs: number;
+    }
   | {
       readonly type: "agent.lifecycle";
       readonly agentId: AgentId;
@@ -233,6 +241,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "task.progressed": false,
   "tasks.forgotten": false,
   "run.ended": false,
+  "run.adopted": false,
   "agent.lifecycle": false,
   "agent.health": false,
   "agent.rests": false,

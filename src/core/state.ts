@@ -80,6 +80,11 @@ export function emptyState(epoch: number): NamespaceState {
   };
 }
 
+/** A new term begins: `state` is `next` from now on, but for the strategies, which this process was given. */
+export function becomeState(state: NamespaceState, next: NamespaceState): void {
+  Object.assign(state, next, { choosers: state.choosers });
+}
+
 /** The term in which a fence was issued. */
 export function epochOf(fence: number): number {
   return Math.floor(fence / FENCES_PER_EPOCH);

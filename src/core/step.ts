@@ -85,7 +85,7 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
     case "reset_breakers":
       return resetBreakers(state, command, turn);
     case "recover":
-      return recover(state, turn);
+      return recover(state, command, turn);
     case "extend_leases":
       return extendAll(state, turn);
     case "retire":

@@ -17,4 +17,9 @@ export class ClaimDesk {
     this.#waiting.get(claimId)?.(attempts);
     this.#waiting.delete(claimId);
   }
+
+  /** Nobody knows of them any more: all are answered with nothing, and may ask again. */
+  endTerm(): void {
+    for (const claimId of [...this.#waiting.keys()]) this.answer(claimId, []);
+  }
 }

@@ -11,7 +11,7 @@ import type { AgentId } from "../base/ids.ts";
 import { encodeJson } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { Agent } from "../core/agent.ts";
-import type { Command } from "../core/command.ts";
+import type { Command, RunHere } from "../core/command.ts";
 import type { LeasedAttempt } from "../core/effect.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { NamespaceState } from "../core/state.ts";
@@ -41,6 +41,15 @@ export interface CrewOptions {
 interface Member {
   readonly driver: AgentDriver;
   probing: Timer | undefined;
+  /** What its driver has told last, since it was asked to start. */
+  state: "down" | "starting" | "up";
+}
+
+/** A run that has not ended yet. */
+interface CrewRun {
+  readonly attempt: LeasedAttempt;
+  readonly startedAtMs: number;
+  readonly control: AbortController;
 }
 
 /** The key of `functions`. */
@@ -51,7 +60,7 @@ export function functionKey(pool: string, agent: string): string {
 export class Crew {
   readonly #options: CrewOptions;
   readonly #members = new Map<AgentId, Member>();
-  readonly #runs = new Map<number, AbortController>();
+  readonly #runs = new Map<number, CrewRun>();
   #warden: Promise<Warden> | undefined;
   #vouching: Timer | undefined;
   #closed = false;
@@ -65,19 +74,24 @@ export class Crew {
     return this.#members.get(id)?.driver;
   }
 
-  /** Brings an agent up, for the first time or again. */
+  /** Brings an agent up, for the first time or again; of one that is up it is told once more. */
   async start(id: AgentId): Promise<void> {
     const agent = this.#options.state.agents.get(id);
     if (agent === undefined || this.#closed) return;
     const member = this.#members.get(id) ?? (await this.#hire(agent));
     if (member === undefined) return;
     const { tell } = this.#options;
+    if (member.state === "up") tell({ type: "agent_ready", agentId: id });
+    if (member.state !== "down") return;
+    member.state = "starting";
     member.driver.start({
       ready: () => {
+        member.state = "up";
         tell({ type: "agent_ready", agentId: id });
         this.#probeLater(id, member);
       },
       exited: (exit) => {
+        member.state = "down";
         member.probing?.cancel();
         tell({ type: "agent_exited", agentId: id, exit });
       },
@@ -87,7 +101,7 @@ export class Crew {
   async #hire({ identity }: Agent): Promise<Member | undefined> {
     const driver = await this.#driverFor(identity);
     if (driver === undefined || this.#closed) return undefined;
-    const member: Member = { driver, probing: undefined };
+    const member: Member = { driver, probing: undefined, state: "down" };
     this.#members.set(identity.id, member);
     return member;
   }
@@ -131,8 +145,8 @@ export class Crew {
     await member.driver.close();
   }
 
-  /** Runs an attempt; its end is told as a report. */
-  run(attempt: LeasedAttempt, task: AttemptTask): void {
+  /** Runs an attempt, which begins at `startedAtMs`; its end is told as a report. */
+  run(attempt: LeasedAttempt, task: AttemptTask, startedAtMs: number): void {
     const { agentId, taskId, fence } = attempt;
     const member = this.#members.get(agentId);
     if (member === undefined) {
@@ -141,24 +155,36 @@ export class Crew {
       return;
     }
     const control = new AbortController();
-    this.#runs.set(fence, control);
+    this.#runs.set(fence, { attempt, startedAtMs, control });
     const { tell } = this.#options;
     const progress = (value: Parameters<Parameters<AgentDriver["run"]>[0]["progress"]>[0]): void => {
       if (this.#runs.has(fence)) tell({ type: "progress", taskId, fence, progress: value });
     };
     void member.driver.run({ task, agentId, progress }, control.signal).then((end) => {
       this.#runs.delete(fence);
-      this.#report(attempt, this.#outcomeOf(fence, end));
+      this.#report(attempt, this.#outcomeOf(fence, end), startedAtMs);
     });
+  }
+
+  /** Runs that have not ended yet. */
+  here(): RunHere[] {
+    return [...this.#runs.values()].map(({ attempt: { agentId, taskId, fence }, startedAtMs }) => {
+      return { agentId, taskId, fence, startedAtMs, isOver: false };
+    });
+  }
+
+  /** The state is that of a new term: whom it does not know is let go. */
+  review(): void {
+    for (const id of this.#members.keys()) if (!this.#options.state.agents.has(id)) void this.dismiss(id);
   }
 
   /** The task is no longer the run's own. */
   stop(fence: number): void {
-    this.#runs.get(fence)?.abort();
+    this.#runs.get(fence)?.control.abort();
   }
 
-  #report({ agentId, taskId, fence }: LeasedAttempt, outcome: Outcome): void {
-    this.#options.tell({ type: "report", agentId, taskId, fence, outcome, known: NOTHING_KNOWN });
+  #report({ agentId, taskId, fence }: LeasedAttempt, outcome: Outcome, startedAtMs?: number): void {
+    this.#options.tell({ type: "report", agentId, taskId, fence, outcome, known: NOTHING_KNOWN, startedAtMs });
   }
 
   #outcomeOf(fence: number, end: RunEnd): Outcome {
@@ -221,7 +247,7 @@ export class Crew {
   async close(): Promise<void> {
     this.#closed = true;
     this.#vouching?.cancel();
-    for (const control of this.#runs.values()) control.abort();
+    for (const { control } of this.#runs.values()) control.abort();
     const members = [...this.#members.values()];
     this.#members.clear();
     for (const member of members) member.probing?.cancel();

@@ -6,6 +6,7 @@ import { PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import { createSystemRandom, type Entropy, systemEntropy } from "../base/random.ts";
+import type { Command, RunHere } from "../core/command.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import { restore } from "../core/restore.ts";
 import type { NamespaceState } from "../core/state.ts";
@@ -36,6 +37,7 @@ import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
 import { TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
+import { type Fate, Terms } from "./term.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
 import type { GateView, PoolHealthView, PoolView } from "./view.ts";
@@ -137,6 +139,9 @@ class RunningEngine implements LocalEngine {
       random,
       payloads,
       lastSeq,
+      terms: new Terms({ state, store, clock, payloads, log }),
+      recovery: (retold) => this.#recovery(retold),
+      renewed: (reason, fate) => this.#renewed(reason, fate),
       perform: (effect, turn) => this.#performer.perform(effect, turn),
       committed: (commit) => metrics.take(commit),
       told: (settled, happened) => {
@@ -293,7 +298,42 @@ class RunningEngine implements LocalEngine {
   }
 
   ready(): boolean {
-    return this.#closing === undefined && !this.#ended && this.#pools.allHaveBeenUp;
+    const isUp = this.#closing === undefined && !this.#ended && !this.#frame.loop.isBetweenTerms;
+    return isUp && this.#pools.allHaveBeenUp;
+  }
+
+  /** How a new term of this process begins: with what runs here, and with what was told and not confirmed. */
+  #recovery(retold: readonly Command[]): Command[] {
+    const { crew, store } = this.#frame;
+    const over = retold.flatMap((command): RunHere[] => {
+      if (command.type !== "report" || command.agentId === undefined) return [];
+      const { agentId, taskId, fence, startedAtMs } = command;
+      return [{ agentId, taskId, fence, startedAtMs, isOver: true }];
+    });
+    const commands: Command[] = [{ type: "recover", here: [...crew.here(), ...over] }];
+    if (this.#closing !== undefined) commands.push({ type: "drain", matching: !store.durable });
+    return commands;
+  }
+
+  /** The state is that of a new term. Whose task is neither open nor stored waits for nothing. */
+  #renewed(reason: PoolError, fate: Fate): void {
+    const { crew, heldCalls, loop, state, store, waiters } = this.#frame;
+    if (fate === "strange") this.#events.skipTo(loop.lastSeq);
+    heldCalls.refuse(reason);
+    this.#workers.endTerm();
+    crew.review();
+    this.#gates.review();
+    for (const id of waiters.ids) {
+      if (state.tasks.has(id)) continue;
+      store.entry(id).then(
+        (entry) => {
+          if (entry !== undefined) waiters.tell([entry]);
+          else if (!state.tasks.has(id)) waiters.refuseOne(id, reason);
+        },
+        () => waiters.refuseOne(id, reason),
+      );
+    }
+    waiters.tell([]);
   }
 
   close(options: CloseOptions = {}): Promise<void> {

@@ -140,6 +140,12 @@ export class EventHub {
     }
   }
 
+  /** The store has more than was told here: who listens comes back with its last number, and catches up. */
+  skipTo(lastSeq: number): void {
+    this.#toldSeq = lastSeq;
+    for (const { listener } of this.#all) listener.end();
+  }
+
   /** Ends all listening. Safe to call twice. */
   close(): void {
     this.#isClosed = true;

@@ -36,6 +36,12 @@ export class GateDesk {
     for (const { name } of this.#frame.state.gates.values()) this.#watch(name, 0);
   }
 
+  /** The state is that of a new term: every gate is asked as it says there. */
+  review(): void {
+    for (const name of [...this.#watches.keys()]) if (!this.#frame.state.gates.has(name)) this.#watch(name);
+    for (const name of this.#frame.state.gates.keys()) this.changed(name);
+  }
+
   list(): GateView[] {
     return [...this.#frame.state.gates.values()].map(gateView);
   }

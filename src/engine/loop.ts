@@ -23,6 +23,7 @@ import type { Admitted, Commit, PoolRecord, SettledRow, Store } from "../stores/
 import type { Payloads } from "./payloads.ts";
 import { Stubs } from "./stubs.ts";
 import { payloadFingerprint } from "./submission.ts";
+import { type Ending, type Fate, isToldOnce, reasonOf, type Terms } from "./term.ts";
 import type { TurnClock } from "./turn-clock.ts";
 
 export interface LoopOptions {
@@ -40,6 +41,11 @@ export interface LoopOptions {
   readonly committed: (commit: Commit) => void;
   /** A turn is over: these tasks, if any, are settled and stored, and this is what has happened in it. */
   readonly told: (settled: readonly SettledRow[], happened: Happened) => void;
+  readonly terms: Terms;
+  /** The state is that of a new term: this is how its first turn begins, given what is told again. */
+  readonly recovery: (retold: readonly Command[]) => readonly Command[];
+  /** The state is that of a new term, its first turn is still to come. Those who waited for the last one get the reason. */
+  readonly renewed: (reason: PoolError, fate: Fate) => void;
   /** It can't go on. */
   readonly fatal: (error: unknown) => void;
 }
@@ -57,6 +63,13 @@ interface Asked {
   readonly reject?: (error: unknown) => void;
 }
 
+/** The last term, until the next one has begun. */
+interface Lost extends Omit<Ending, "retold"> {
+  readonly reason: PoolError;
+  /** What happened in the turn whose commit is not confirmed. */
+  readonly happened: Happened | undefined;
+}
+
 /** Used when no pool says how late is late. Milliseconds. */
 const LATE_MS = 10_000;
 
@@ -70,6 +83,16 @@ export class Loop {
   #timerAtMs = Number.POSITIVE_INFINITY;
   #lastSeq: number;
   #dead: PoolError | undefined;
+  /** What the turn under way has given to the store. */
+  #committing: Commit | undefined;
+  /** Set from the end of a term until the state is that of the next one. */
+  #lost: Lost | undefined;
+  /** Nothing is taken until the next term begins its first turn. */
+  #refusing: PoolError | undefined;
+  /** The store is left alone for a while. */
+  #isHolding = false;
+  /** The next turn is the first one of its term. */
+  #isNewTerm = false;
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -84,25 +107,32 @@ export class Loop {
   /** Resolves after the commit of the turn that carried the command out; rejects when it was refused. */
   ask(command: Command): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#dead !== undefined) reject(this.#dead);
+      const refusal = this.#dead ?? this.#refusing;
+      if (refusal !== undefined) reject(refusal);
       else this.#add({ command, resolve, reject });
     });
   }
 
   /** As `ask`, for those who need no answer. */
   tell(command: Command): void {
-    if (this.#dead === undefined) this.#add({ command });
+    if (this.#dead === undefined && (this.#refusing === undefined || isToldOnce(command))) this.#add({ command });
+  }
+
+  /** A commit was refused, and the next term has not begun yet. */
+  get isBetweenTerms(): boolean {
+    return this.#refusing !== undefined;
   }
 
   /**
-   * Resolves when all that is in the state has been committed. Rejects when the engine has ended before: with a code of
-   * its own, as the reason of the end says nothing of what was carried out and stored before it.
+   * Resolves when all that is in the state has been committed. Rejects when the engine has ended before, or can't reach
+   * its store: with a code of its own, as the reason says nothing of what was carried out and stored before it.
    */
   async stored(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#dead === undefined) return;
-    const options = { retryable: true, details: { unknown: true }, cause: this.#dead };
-    throw new PoolError("unavailable", `the engine has ended: ${this.#dead.message}`, options);
+    const reason = this.#dead ?? this.#lost?.reason;
+    if (reason === undefined) return;
+    const options = { retryable: true, details: { unknown: true }, cause: reason };
+    throw new PoolError("unavailable", `the engine has ended: ${reason.message}`, options);
   }
 
   /** Refuses everything from now on; resolves when the turn under way is over. */
@@ -117,14 +147,15 @@ export class Loop {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running !== undefined || this.#dead !== undefined) return;
+    if (this.#scheduled || this.#running !== undefined || this.#isHolding || this.#dead !== undefined) return;
     this.#scheduled = true;
     const begin = (): void => {
       this.#scheduled = false;
       if (this.#running !== undefined || this.#dead !== undefined) return;
       this.#running = this.#turn().finally(() => {
         this.#running = undefined;
-        if (this.#asked.length > 0) this.#schedule();
+        if (this.#refusing !== undefined) this.#beginTermLater();
+        else if (this.#asked.length > 0 || this.#isNewTerm) this.#schedule();
         else this.#arm();
       });
     };
@@ -135,7 +166,14 @@ export class Loop {
 
   async #turn(): Promise<void> {
     const { state, random, store } = this.#options;
-    const asked = this.#asked;
+    if (this.#lost !== undefined) {
+      await this.#renew(this.#lost);
+      // It has been left alone before this, and answers again.
+      if (this.#isNewTerm) this.#refusing = undefined;
+      return;
+    }
+    const asked = this.#isNewTerm ? this.#firstOfTerm() : this.#asked;
+    this.#isNewTerm = false;
     this.#asked = [];
     const turn = new Turn(state, this.#options.turnClock.now(), random);
     const replies: (Reply | undefined)[] = [];
@@ -167,7 +205,7 @@ export class Loop {
       this.#options.told(settled, { events: turn.told, firstSeq, atMs: turn.nowMs });
       this.#forget(turn);
     } catch (error) {
-      this.#fail(error, asked);
+      await this.#fail(error, asked, turn);
     }
   }
 
@@ -184,7 +222,10 @@ export class Loop {
 
   async #commit(turn: Turn, store: Store): Promise<readonly SettledRow[]> {
     const commit = this.#assemble(turn);
+    this.#committing = commit;
     await store.commit(commit);
+    this.#committing = undefined;
+    this.#options.terms.confirmed();
     this.#lastSeq += commit.events.length;
     this.#options.committed(commit);
     this.stubs.add(commit.settled.map(({ facts }) => facts.spec.id));
@@ -322,14 +363,72 @@ export class Loop {
     this.#asked = [];
   }
 
-  /** A commit that failed, or a broken invariant: nobody is told anything that may not be so. */
-  #fail(error: unknown, asked: readonly Asked[]): void {
-    const reason = isPoolError(error)
-      ? error
-      : new PoolError("internal", "the engine has stopped: a broken invariant", { cause: error });
-    for (const { reject } of asked) reject?.(reason);
-    this.#die(reason);
-    this.#options.fatal(error);
+  /** A commit that failed, or a broken invariant: nobody is told anything that may not be so, and the term is over. */
+  async #fail(error: unknown, asked: readonly Asked[], turn: Turn): Promise<void> {
+    const { terms, fatal } = this.#options;
+    const reason = reasonOf(error);
+    const commit = this.#committing;
+    this.#committing = undefined;
+    const waiting = [...asked, ...this.#asked];
+    this.#asked = waiting.filter(({ command, resolve }) => resolve === undefined && isToldOnce(command));
+    for (const { reject } of waiting) reject?.(reason);
+    if (this.#dead !== undefined) return;
+    if (!terms.mayFollow(error)) {
+      this.#die(reason);
+      fatal(error);
+      return;
+    }
+    const lastSeq = this.#lastSeq;
+    const happened = commit && { events: turn.told, firstSeq: commit.firstSeq, atMs: commit.atMs };
+    this.#refusing = reason;
+    this.#timer?.cancel();
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.#lost = { error, reason, commit, lastSeq, happened };
+    await this.#renew(this.#lost);
+  }
+
+  /** Makes the state that of a new term, if the store can be asked; else later. */
+  async #renew(lost: Lost): Promise<void> {
+    const { terms, committed, told, renewed, fatal } = this.#options;
+    try {
+      const loaded = await terms.load();
+      if (this.#dead !== undefined) return;
+      const fate = terms.fateOf(lost, loaded);
+      if (fate === "kept" && lost.commit !== undefined && lost.happened !== undefined) {
+        committed(lost.commit);
+        told(lost.commit.settled, lost.happened);
+      }
+      terms.begin({ ...lost, retold: this.#asked.map(({ command }) => command) }, loaded);
+      this.#lastSeq = loaded.lastSeq;
+      this.stubs.endTerm(lost.reason);
+      this.#lost = undefined;
+      this.#isNewTerm = true;
+      renewed(lost.reason, fate);
+    } catch (error) {
+      if (this.#dead !== undefined || terms.mayFollow(error)) return;
+      this.#die(reasonOf(error));
+      fatal(error);
+    }
+  }
+
+  /** What was told and not confirmed follows upon the recovery. */
+  #firstOfTerm(): Asked[] {
+    const retold = this.#asked.filter(({ resolve }) => resolve === undefined).map(({ command }) => command);
+    return [...this.#options.recovery(retold).map((command): Asked => ({ command })), ...this.#asked];
+  }
+
+  /** A store that has failed again and again is left alone for a while. */
+  #beginTermLater(): void {
+    const { terms, clock } = this.#options;
+    if (this.#dead !== undefined) return;
+    const begin = (): void => {
+      this.#isHolding = false;
+      if (this.#lost === undefined) this.#refusing = undefined;
+      this.#schedule();
+    };
+    this.#isHolding = true;
+    if (terms.holdMs === 0) begin();
+    else this.#timer = clock.timer(terms.holdMs, begin);
   }
 }
 

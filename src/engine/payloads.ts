@@ -1,6 +1,7 @@
 /** Bodies of open tasks and results not yet stored, in memory: the hot ones at hand, the rest in the store. */
 import type { TaskId } from "../base/ids.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
+import type { SettledRow } from "../stores/store.ts";
 
 /** UTF-16 units kept; beyond, the oldest bodies are read from the store when they are needed. */
 const CACHE_LIMIT = 64 * 1_048_576;
@@ -68,5 +69,16 @@ export class Payloads {
     const result = this.#results.get(fence);
     this.#results.delete(fence);
     return result;
+  }
+
+  /**
+   * The engine's term is over: the store has all bodies. Of the results, those of reports that will be told again stay,
+   * also when the commit that was not confirmed had taken them already.
+   */
+  endTerm(taken: readonly SettledRow[], retoldFences: ReadonlySet<number>): void {
+    this.#bodies.clear();
+    this.#held = 0;
+    for (const { facts, result } of taken) if (result !== undefined) this.keepResult(facts.lastFence, result);
+    for (const fence of this.#results.keys()) if (!retoldFences.has(fence)) this.#results.delete(fence);
   }
 }

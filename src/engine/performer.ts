@@ -64,14 +64,15 @@ export class Performer {
     if (task instanceof Promise) void this.#beginLater(attempt, task);
     else if (task !== undefined) {
       const { taskId, fence } = attempt;
-      turn.record({ type: "task.started_here", taskId, fence, atMs: turnClock.now() });
-      crew.run(attempt, task);
+      const atMs = turnClock.now();
+      turn.record({ type: "task.started_here", taskId, fence, atMs });
+      crew.run(attempt, task, atMs);
     }
   }
 
   async #beginLater(attempt: LeasedAttempt, composed: Promise<AttemptTask | undefined>): Promise<void> {
     const { agentId, taskId, fence } = attempt;
-    const { state, loop, crew } = this.#frame;
+    const { state, loop, crew, turnClock } = this.#frame;
     try {
       const task = await composed;
       if (task === undefined || currentLease(state, attempt) === undefined) {
@@ -79,7 +80,7 @@ export class Performer {
         return;
       }
       loop.tell({ type: "started", taskId, fence });
-      crew.run(attempt, task);
+      crew.run(attempt, task, turnClock.now());
     } catch (error) {
       const code = error instanceof PoolError ? error.code : "internal";
       const outcome: Outcome = { name: "failed", blame: "task", error: { code, message: String(error) } };

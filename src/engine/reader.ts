@@ -46,13 +46,15 @@ export class Reader {
   }
 
   async #openView(task: Task): Promise<TaskView> {
-    const { state, store, payloads } = this.#options;
+    const { state, store, payloads, stored } = this.#options;
     const cached = payloads.body(task.spec.id);
     if (cached !== undefined) return taskView(state, task, { body: cached });
     const bodies = await store.bodies([task.num]);
-    // It may have been settled meanwhile.
-    if (task.state.name === "settled") return this.task(task.spec.id);
-    return taskView(state, task, { body: bodies.get(task.num) ?? {} });
+    if (store.durable) await stored();
+    // It may have been settled meanwhile, or a new term of the engine knows it anew.
+    const now = state.tasks.get(task.spec.id);
+    if (now === undefined || now.state.name === "settled") return this.task(task.spec.id);
+    return taskView(state, now, { body: bodies.get(now.num) ?? {} });
   }
 
   /** Oldest first. A task that is settled while the page is made appears once. */
@@ -66,9 +68,12 @@ export class Reader {
     const open = this.#open(filter, afterNum, limit + 1);
     const settled = await this.#settled(filter, afterNum, limit + 1);
     const bodies = await store.bodies(open.filter((task) => !payloads.body(task.spec.id)).map((task) => task.num));
+    if (store.durable) await stored();
     const views = new Map<number, TaskView>();
-    for (const task of open) {
-      if (task.state.name === "settled") continue;
+    for (const { spec } of open) {
+      // Settled meanwhile, or known anew by a new term of the engine.
+      const task = state.tasks.get(spec.id);
+      if (task === undefined || task.state.name === "settled") continue;
       views.set(task.num, taskView(state, task, { body: payloads.body(task.spec.id) ?? bodies.get(task.num) ?? {} }));
     }
     for (const entry of settled) views.set(entry.facts.num, taskView(state, settledAsTask(entry.facts), entry));

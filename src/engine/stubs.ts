@@ -4,6 +4,7 @@
  * A look-up sees the store as it was when it began. What was settled since must still be in the core when the looked-up
  * facts are stepped, so a stub stays until every look-up that began before its commit is over.
  */
+import type { PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Known } from "../core/command.ts";
 import type { NamespaceState } from "../core/state.ts";
@@ -16,7 +17,7 @@ export class Stubs {
   readonly #store: Store;
   readonly #storedSeq: () => number;
   #waiting: { seq: number; ids: readonly TaskId[] }[] = [];
-  readonly #lookups = new Set<{ readonly seq: number }>();
+  readonly #lookups = new Set<{ readonly seq: number; ended?: PoolError }>();
 
   constructor(state: NamespaceState, store: Store, storedSeq: () => number) {
     this.#state = state;
@@ -35,15 +36,23 @@ export class Stubs {
    */
   async lookUp<T>(ids: readonly TaskId[], keys: readonly string[], use: (known: Known) => Promise<T>): Promise<T> {
     if (ids.length === 0 && keys.length === 0) return use(NOTHING_KNOWN);
-    const lookup = { seq: this.#storedSeq() };
+    const lookup: { readonly seq: number; ended?: PoolError } = { seq: this.#storedSeq() };
     this.#lookups.add(lookup);
     try {
       const { tasks } = this.#state;
       const settled = ids.filter((id) => (tasks.get(id)?.state.name ?? "settled") === "settled");
-      return await use(settled.length + keys.length === 0 ? NOTHING_KNOWN : await this.#store.facts(settled, keys));
+      const known = settled.length + keys.length === 0 ? NOTHING_KNOWN : await this.#store.facts(settled, keys);
+      if (lookup.ended !== undefined) throw lookup.ended;
+      return await use(known);
     } finally {
       this.#lookups.delete(lookup);
     }
+  }
+
+  /** The state is that of a new term: nothing in it is a stub, and what was looked up before may have been overtaken. */
+  endTerm(reason: PoolError): void {
+    this.#waiting = [];
+    for (const lookup of this.#lookups) lookup.ended = reason;
   }
 
   /** Tasks that may leave the core now. */

@@ -179,16 +179,16 @@ export class TaskDesk {
 
   /** Resolves when the task is settled and stored. */
   async settlement(id: TaskId): Promise<SettledRow> {
-    const waiting = this.#frame.waiters.once(id);
-    const open = this.#frame.state.tasks.get(id);
-    if (open === undefined || open.state.name === "settled") {
-      waiting.forget();
-      await this.#frame.loop.stored();
-      const entry = await this.#frame.store.entry(id);
-      if (entry === undefined) throw notFound(id);
-      return { facts: entry.facts, result: entry.result };
+    const { loop, state, store, waiters } = this.#frame;
+    const isOpen = (): boolean => (state.tasks.get(id)?.state.name ?? "settled") !== "settled";
+    // What seemed settled and is not stored was the word of a term that is over: a second look tells what it is now.
+    for (let looks = 0; !isOpen(); looks += 1) {
+      if (looks === 2) throw notFound(id);
+      await loop.stored();
+      const entry = await store.entry(id);
+      if (entry !== undefined) return { facts: entry.facts, result: entry.result };
     }
-    const settled = await waiting.row;
+    const settled = await waiters.once(id).row;
     if (settled instanceof PoolError) throw settled;
     return settled;
   }

@@ -51,6 +51,18 @@ export class Waiters {
     for (const check of [...this.#checks]) check();
   }
 
+  /** Tasks that somebody waits for. */
+  get ids(): TaskId[] {
+    return [...this.#listeners.keys()];
+  }
+
+  /** Nobody will be told of this task any more. */
+  refuseOne(id: TaskId, reason: PoolError): void {
+    const listeners = this.#listeners.get(id);
+    this.#listeners.delete(id);
+    for (const listener of listeners ?? []) listener(reason);
+  }
+
   /** Nobody will be told any more. */
   refuse(reason: PoolError): void {
     for (const listeners of this.#listeners.values()) for (const listener of listeners) listener(reason);

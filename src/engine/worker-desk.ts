@@ -32,6 +32,11 @@ export class WorkerDesk {
     this.#claims.answer(claimId, attempts);
   }
 
+  /** The state is that of a new term, in which nobody waits for work yet. */
+  endTerm(): void {
+    this.#claims.endTerm();
+  }
+
   async join(pool: string, input: JoinInput) {
     const { options } = existingPool(this.#frame.state, pool);
     const name = input.name ?? `remote-${this.#frame.entropy.hex(8)}`;

@@ -113,6 +113,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "run.ended":
       agents.endRun(state, event, nowMs);
       break;
+    case "run.adopted":
+      attempts.adoptRun(state, event, nowMs);
+      break;
     case "runs.shared":
       agents.shareRuns(state, event.agentId);
       break;

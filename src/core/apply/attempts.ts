@@ -7,7 +7,7 @@ import type { Agent, Run } from "../agent.ts";
 import { needsEmptyAgent, needsQuiet } from "../company.ts";
 import type { Event } from "../event.ts";
 import { type Kill, withKiller } from "../kill.ts";
-import { type NamespaceState, poolOf, taskOf } from "../state.ts";
+import { agentOf, type NamespaceState, poolOf, taskOf } from "../state.ts";
 import { ATTEMPTS_KEPT, type Attempt, type EngineDeaths, type Lease, type Task } from "../task.ts";
 import { usedRate } from "./rates.ts";
 import { refresh } from "./seat.ts";
@@ -159,6 +159,17 @@ function hold(state: NamespaceState, agent: Agent, run: Run, ends: { nowMs: numb
   const { stopMs, abandonMs } = poolOf(state, pool).options;
   state.due.add({ kind: "held", atMs: ends.nowMs + stopMs, agentId, fence, giveUp: false });
   state.due.add({ kind: "held", atMs: ends.nowMs + abandonMs, agentId, fence, giveUp: true });
+}
+
+/** A run of the last term that no task waits for any more. */
+export function adoptRun(state: NamespaceState, event: Extract<Event, { type: "run.adopted" }>, nowMs: number): void {
+  const { agentId, taskId, fence, sinceMs } = event;
+  const agent = agentOf(state, agentId);
+  const permit = { generation: 0, number: 0 };
+  const marks = { named: false, stuck: false, alone: false, shared: false };
+  const run: Run = { taskId, fence, sinceMs, orphaned: true, permit, ...marks };
+  hold(state, agent, run, { nowMs, leaseEndMs: nowMs });
+  refresh(state, agent, nowMs);
 }
 
 function measure(agent: Agent, attempt: Attempt): void {

@@ -349,7 +349,10 @@ class Run implements Scene {
     for (const event of commit.events) {
       const attempt = "attempt" in event ? event.attempt : undefined;
       if (attempt?.outcome !== "succeeded") continue;
-      if (Math.floor(attempt.fence / 2 ** 32) < epoch) this.reach("a remote attempt outlived its engine");
+      if (Math.floor(attempt.fence / 2 ** 32) < epoch) {
+        const isRemote = this.audit.agents.get(attempt.agentId)?.kind === "remote";
+        this.reach(isRemote ? "a remote attempt outlived its engine" : "an attempt outlived the engine's term");
+      }
       if (this.#stoodStill.has(attempt.fence)) this.reach("a lease outlived a standstill longer than itself");
     }
   }

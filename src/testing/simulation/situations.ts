@@ -62,6 +62,7 @@ export const SITUATIONS = [
   "a commit was refused",
   "an unknown commit was kept",
   "an unknown commit was not kept",
+  "an attempt outlived the engine's term",
 ] as const;
 
 export type Situation = (typeof SITUATIONS)[number];

@@ -58,6 +58,11 @@ export class Term {
         random,
         entropy: seededEntropy(random),
         onFatal: (error) => this.#fatal(error),
+        log: ({ event, code, error, stack }) => {
+          if (event !== "engine.term_ended" || this.#isOver) return;
+          scene.trace(`the engine's term ends: ${code}`);
+          if (code === "internal") scene.violate(`the engine goes on without a broken invariant: ${stack ?? error}`);
+        },
       });
       this.#engine = engine;
     } catch (error) {
