@@ -13,6 +13,8 @@ export interface Clock {
   timer(delayMs: number, fire: () => void): Timer;
   /** Calls `fire` once the input that is already there has been taken in. */
   defer(fire: () => void): void;
+  /** As `defer`, for those who would otherwise go on at once. Absent where time does not pass by itself. */
+  breathe?(fire: () => void): void;
 }
 
 /** Node fires longer timers at once. */
@@ -43,6 +45,9 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   timer: (delayMs, fire) => new SystemTimer(delayMs, fire),
   defer: (fire) => {
+    setImmediate(fire);
+  },
+  breathe: (fire) => {
     setImmediate(fire);
   },
 };

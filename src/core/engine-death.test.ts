@@ -195,3 +195,16 @@ test("an engine that was stopped between two deaths has not died", () => {
   death(w);
   expect(deaths(w, "t")).toBe(2);
 });
+
+test("the death that ends a task is charged like any other once no refund is left", () => {
+  for (const [refundLimit, charged] of [
+    [3, 1],
+    [4, 0],
+  ] as const) {
+    const w = world({ retry: { refundLimit } });
+    w.submit({ id: "t" });
+    for (let n = 1; n <= 4; n++) death(w);
+    expect(w.settlement("t")).toMatchObject({ error: { code: "poisoned" } });
+    expect(w.task("t").attemptCount).toBe(charged);
+  }
+});

@@ -108,10 +108,11 @@ export function endAttempt(
       budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
     });
   if (poison !== undefined && pool.options.poisonLimit > 0) turn.poisoned.push(task.spec.id);
+  const isCharged = kill !== undefined || task.refunds >= retry.refundLimit;
   const verdict: Verdict =
     poison === undefined
       ? after()
-      : { name: "settle", status: "failed", error: poison, charged: kill !== undefined, exclude: kill !== undefined };
+      : { name: "settle", status: "failed", error: poison, charged: isCharged, exclude: kill !== undefined };
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
   learn(state, task, { attempt, outcome }, turn);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);

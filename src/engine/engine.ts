@@ -35,7 +35,7 @@ import { Reader } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
-import { TaskDesk } from "./task-desk.ts";
+import { type Ends, TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
@@ -50,6 +50,8 @@ export interface LocalEngine extends Engine {
   openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, own?: OwnRules): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
+  /** Hands in one task and tells how it ends: the shortest way. Throws what is wrong with the task itself. */
+  run(pool: string, task: TaskInput, ends: Ends, options?: { signal?: AbortSignal | undefined }): void;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
   settlement(id: TaskId): Promise<SettledRow>;
   /** The pool that `route` would choose now. */
@@ -241,6 +243,8 @@ class RunningEngine implements LocalEngine {
     this.#tasks.submit(pool, task, options);
   admit = (pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }) =>
     this.#tasks.admit(pool, task, options);
+  run = (pool: string, task: TaskInput, ends: Ends, options?: { signal?: AbortSignal | undefined }) =>
+    this.#tasks.run(pool, task, ends, options);
   submitBatch = (
     pool: string,
     tasks: readonly TaskInput[],

@@ -57,10 +57,26 @@ export interface Happened {
   readonly atMs: number;
 }
 
+/** Whoever asks, and is told after the commit of the turn that carried the command out. The first word counts. */
+export interface Asker {
+  answered(reply: Reply): void;
+  refused(error: unknown): void;
+}
+
 interface Asked {
   readonly command: Command;
-  readonly resolve?: (reply: Reply) => void;
-  readonly reject?: (error: unknown) => void;
+  readonly asker: Asker | undefined;
+}
+
+/** What became of a command in its turn. */
+type Answer = { readonly reply: Reply } | { readonly error: PoolError };
+
+/** A turn that the core has taken; `commit` once it is known what of it is stored. */
+interface Taken {
+  readonly turn: Turn;
+  /** In the order of the commands. */
+  readonly answers: readonly Answer[];
+  readonly commit?: Commit | undefined;
 }
 
 /** The last term, until the next one has begun. */
@@ -73,11 +89,17 @@ interface Lost extends Omit<Ending, "retold"> {
 /** Used when no pool says how late is late. Milliseconds. */
 const LATE_MS = 10_000;
 
+/** Turns without a pass of the event loop between them: whoever asks without end must not keep timers and sockets away. */
+const TURNS_AT_ONCE = 64;
+
+const READY = Promise.resolve();
+
 export class Loop {
   readonly stubs: Stubs;
   readonly #options: LoopOptions;
   #asked: Asked[] = [];
   #scheduled = false;
+  #turnsAtOnce = 0;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -106,16 +128,27 @@ export class Loop {
 
   /** Resolves after the commit of the turn that carried the command out; rejects when it was refused. */
   ask(command: Command): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const refusal = this.#dead ?? this.#refusing;
-      if (refusal !== undefined) reject(refusal);
-      else this.#add({ command, resolve, reject });
-    });
+    return new Promise((answered, refused) => this.post(command, { answered, refused }));
+  }
+
+  /** As `ask`; resolves with what `look` sees right after that commit, before anything else happens. */
+  askThen<T>(command: Command, look: (reply: Reply) => T): Promise<T> {
+    return new Promise((resolve, refused) =>
+      this.post(command, { answered: (reply) => resolve(look(reply)), refused }),
+    );
+  }
+
+  /** As `ask`, for those who keep no promise. */
+  post(command: Command, asker: Asker): void {
+    const refusal = this.#dead ?? this.#refusing;
+    if (refusal !== undefined) asker.refused(refusal);
+    else this.#add({ command, asker });
   }
 
   /** As `ask`, for those who need no answer. */
   tell(command: Command): void {
-    if (this.#dead === undefined && (this.#refusing === undefined || isToldOnce(command))) this.#add({ command });
+    if (this.#dead !== undefined || (this.#refusing !== undefined && !isToldOnce(command))) return;
+    this.#add({ command, asker: undefined });
   }
 
   /** A commit was refused, and the next term has not begun yet. */
@@ -149,64 +182,116 @@ export class Loop {
   #schedule(): void {
     if (this.#scheduled || this.#running !== undefined || this.#isHolding || this.#dead !== undefined) return;
     this.#scheduled = true;
-    const begin = (): void => {
-      this.#scheduled = false;
-      if (this.#running !== undefined || this.#dead !== undefined) return;
-      this.#running = this.#turn().finally(() => {
-        this.#running = undefined;
-        if (this.#refusing !== undefined) this.#beginTermLater();
-        else if (this.#asked.length > 0 || this.#isNewTerm) this.#schedule();
-        else this.#arm();
-      });
-    };
+    const { store, clock } = this.#options;
     // A sync costs more than a pass of the event loop: let it take in all that is there.
-    if (this.#options.store.durable) this.#options.clock.defer(begin);
-    else void Promise.resolve().then(begin);
+    if (store.durable) clock.defer(this.#begin);
+    else if (this.#turnsAtOnce < TURNS_AT_ONCE || clock.breathe === undefined) {
+      this.#turnsAtOnce += 1;
+      void READY.then(this.#begin);
+    } else {
+      this.#turnsAtOnce = 0;
+      clock.breathe(this.#begin);
+    }
   }
 
-  async #turn(): Promise<void> {
-    const { state, random, store } = this.#options;
-    if (this.#lost !== undefined) {
-      await this.#renew(this.#lost);
-      // It has been left alone before this, and answers again.
-      if (this.#isNewTerm) this.#refusing = undefined;
-      return;
+  readonly #begin = (): void => {
+    this.#scheduled = false;
+    if (this.#running !== undefined || this.#dead !== undefined) return;
+    const running = this.#lost === undefined ? this.#turn() : this.#tryAgain(this.#lost);
+    if (running === undefined) this.#goOn();
+    else {
+      this.#running = running.finally(() => {
+        this.#running = undefined;
+        this.#goOn();
+      });
     }
+  };
+
+  #goOn(): void {
+    if (this.#refusing !== undefined) this.#beginTermLater();
+    else if (this.#asked.length > 0 || this.#isNewTerm) this.#schedule();
+    else this.#arm();
+  }
+
+  /** Undefined when the turn is over already, because nothing of it had to be waited for. */
+  #turn(): Promise<void> | undefined {
+    const { state, random, store, turnClock } = this.#options;
     const asked = this.#isNewTerm ? this.#firstOfTerm() : this.#asked;
     this.#isNewTerm = false;
     this.#asked = [];
-    const turn = new Turn(state, this.#options.turnClock.now(), random);
-    const replies: (Reply | undefined)[] = [];
+    const turn = new Turn(state, turnClock.now(), random);
     try {
-      // What died with the engine before is ended as such, before anything of it falls due.
-      const recovered = asked[0]?.command.type === "recover" ? step(state, asked[0].command, turn) : undefined;
-      if (this.#isLate(turn.nowMs)) step(state, { type: "extend_leases" }, turn);
-      dueFirst(state, turn);
-      for (const [index, { command, reject }] of asked.entries()) {
-        try {
-          replies.push((index === 0 ? recovered : undefined) ?? step(state, command, turn));
-        } catch (error) {
-          if (!isPoolError(error)) throw error;
-          if (command.type === "report") this.#options.payloads.takeResult(command.fence);
-          reject?.(error);
-          replies.push(undefined);
-        }
-      }
-      matchLast(state, turn);
+      const answers = this.#carryOut(asked, turn);
+      if (turn.poisoned.length > 0) return this.#finishLater(asked, { turn, answers });
+      const commit = turn.durable.length === 0 ? undefined : this.#assemble(turn);
+      this.#committing = commit;
+      const storing = commit && store.commit(commit);
+      if (storing !== undefined) return this.#finishLater(asked, { turn, answers, commit, storing });
+      this.#finish(asked, { turn, answers, commit });
+      return undefined;
+    } catch (error) {
+      return this.#fail(error, asked, turn);
+    }
+  }
+
+  /** Does what is due and what was asked, and matches. Nothing of it is stored yet. */
+  #carryOut(asked: readonly Asked[], turn: Turn): readonly Answer[] {
+    const { state } = this.#options;
+    const answers: Answer[] = [];
+    // What died with the engine before is ended as such, before anything of it falls due.
+    const [first] = asked;
+    if (first?.command.type === "recover") answers.push(this.#step(first.command, turn));
+    if (this.#isLate(turn.nowMs)) step(state, { type: "extend_leases" }, turn);
+    dueFirst(state, turn);
+    for (let n = answers.length; n < asked.length; n++) answers.push(this.#step((asked[n] as Asked).command, turn));
+    matchLast(state, turn);
+    return answers;
+  }
+
+  #step(command: Command, turn: Turn): Answer {
+    try {
+      return { reply: step(this.#options.state, command, turn) };
+    } catch (error) {
+      if (!isPoolError(error)) throw error;
+      if (command.type === "report") this.#options.payloads.takeResult(command.fence);
+      return { error };
+    }
+  }
+
+  async #finishLater(asked: readonly Asked[], taken: Taken & { readonly storing?: Promise<void> }): Promise<void> {
+    const { turn } = taken;
+    try {
       if (turn.poisoned.length > 0) await this.#quarantine(turn);
-      const settled = turn.durable.length === 0 ? [] : await this.#commit(turn, store);
-      this.#options.payloads.trim();
-      for (const effect of turn.effects) this.#options.perform(effect, turn);
-      for (const [index, { resolve }] of asked.entries()) {
-        const reply = replies[index];
-        if (reply !== undefined) resolve?.(reply);
-      }
-      const firstSeq = this.#lastSeq - turn.durable.length + 1;
-      this.#options.told(settled, { events: turn.told, firstSeq, atMs: turn.nowMs });
-      this.#forget(turn);
+      const commit = taken.commit ?? this.#assemble(turn);
+      this.#committing = commit;
+      await (taken.storing ?? this.#options.store.commit(commit));
+      this.#finish(asked, { ...taken, commit });
     } catch (error) {
       await this.#fail(error, asked, turn);
     }
+  }
+
+  /** The turn is stored: now it is acted upon, and told. */
+  #finish(asked: readonly Asked[], { turn, answers, commit }: Taken): void {
+    const { terms, committed, payloads, perform, told } = this.#options;
+    if (commit !== undefined) {
+      this.#committing = undefined;
+      terms.confirmed();
+      this.#lastSeq += commit.events.length;
+      committed(commit);
+      this.stubs.add(commit.settled);
+    }
+    payloads.trim();
+    for (const effect of turn.effects) perform(effect, turn);
+    for (let n = 0; n < asked.length; n++) {
+      const { asker } = asked[n] as Asked;
+      const answer = answers[n] as Answer;
+      if ("reply" in answer) asker?.answered(answer.reply);
+      else asker?.refused(answer.error);
+    }
+    const firstSeq = this.#lastSeq - turn.durable.length + 1;
+    told(commit?.settled ?? [], { events: turn.told, firstSeq, atMs: turn.nowMs });
+    this.#forget(turn);
   }
 
   /** What the turn found to be poison goes into quarantine with the same commit. */
@@ -218,18 +303,6 @@ export class Loop {
       const body = payloads.body(id) ?? (await store.bodies([task.num])).get(task.num) ?? {};
       quarantine(state, task, payloadFingerprint(task.spec, body), turn);
     }
-  }
-
-  async #commit(turn: Turn, store: Store): Promise<readonly SettledRow[]> {
-    const commit = this.#assemble(turn);
-    this.#committing = commit;
-    await store.commit(commit);
-    this.#committing = undefined;
-    this.#options.terms.confirmed();
-    this.#lastSeq += commit.events.length;
-    this.#options.committed(commit);
-    this.stubs.add(commit.settled.map(({ facts }) => facts.spec.id));
-    return commit.settled;
   }
 
   #assemble(turn: Turn): Commit {
@@ -359,7 +432,7 @@ export class Loop {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
     this.#timer?.cancel();
-    for (const { reject } of this.#asked) reject?.(reason);
+    for (const { asker } of this.#asked) asker?.refused(reason);
     this.#asked = [];
   }
 
@@ -370,8 +443,8 @@ export class Loop {
     const commit = this.#committing;
     this.#committing = undefined;
     const waiting = [...asked, ...this.#asked];
-    this.#asked = waiting.filter(({ command, resolve }) => resolve === undefined && isToldOnce(command));
-    for (const { reject } of waiting) reject?.(reason);
+    this.#asked = waiting.filter(({ command, asker }) => asker === undefined && isToldOnce(command));
+    for (const { asker } of waiting) asker?.refused(reason);
     if (this.#dead !== undefined) return;
     if (!terms.mayFollow(error)) {
       this.#die(reason);
@@ -385,6 +458,12 @@ export class Loop {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.#lost = { error, reason, commit, lastSeq, happened };
     await this.#renew(this.#lost);
+  }
+
+  /** It has been left alone before this, and answers again. */
+  async #tryAgain(lost: Lost): Promise<void> {
+    await this.#renew(lost);
+    if (this.#isNewTerm) this.#refusing = undefined;
   }
 
   /** Makes the state that of a new term, if the store can be asked; else later. */
@@ -413,8 +492,8 @@ export class Loop {
 
   /** What was told and not confirmed follows upon the recovery. */
   #firstOfTerm(): Asked[] {
-    const retold = this.#asked.filter(({ resolve }) => resolve === undefined).map(({ command }) => command);
-    return [...this.#options.recovery(retold).map((command): Asked => ({ command })), ...this.#asked];
+    const retold = this.#asked.filter(({ asker }) => asker === undefined).map(({ command }) => command);
+    return [...this.#options.recovery(retold).map((command): Asked => ({ command, asker: undefined })), ...this.#asked];
   }
 
   /** A store that has failed again and again is left alone for a while. */

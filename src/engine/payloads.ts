@@ -9,15 +9,27 @@ const CACHE_LIMIT = 64 * 1_048_576;
 const sizeOf = (body: TaskBody): number => (body.prompt?.length ?? 0) + (body.rest?.length ?? 0);
 
 export class Payloads {
-  readonly #offered = new WeakMap<TaskSpec, TaskBody>();
+  readonly #offered = new Map<TaskSpec, TaskBody>();
   readonly #bodies = new Map<TaskId, TaskBody>();
   readonly #replays = new Map<TaskId, TaskBody>();
   readonly #results = new Map<number, string>();
   #held = 0;
 
-  /** The body of a task that asks to be admitted. By the spec itself: another may ask under the same id. */
+  /**
+   * The body of a task that asks to be admitted, until it is or `withdraw`. By the spec itself: another may ask under
+   * the same id.
+   */
   offer(spec: TaskSpec, body: TaskBody): void {
     this.#offered.set(spec, body);
+  }
+
+  offered(spec: TaskSpec): TaskBody | undefined {
+    return this.#offered.get(spec);
+  }
+
+  /** It does not ask any more. */
+  withdraw(spec: TaskSpec): void {
+    this.#offered.delete(spec);
   }
 
   /** The body of a dead letter that asks for a new life, until `takeReplay`. */

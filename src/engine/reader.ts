@@ -3,7 +3,7 @@ import { invalid, PoolError } from "../base/errors.ts";
 import { asPoolId, type TaskId } from "../base/ids.ts";
 import { notFound } from "../core/settle.ts";
 import type { NamespaceState } from "../core/state.ts";
-import type { FinalStatus, Task } from "../core/task.ts";
+import type { FinalStatus, Task, TaskBody } from "../core/task.ts";
 import type { HistoryFilter, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 import { settledAsTask, statusOf, taskView } from "./present.ts";
@@ -30,6 +30,15 @@ export class Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+  }
+
+  /** An open task as it is at this moment; undefined when it is not open, or its body would have to be fetched. */
+  openNow(id: TaskId, known?: TaskBody): TaskView | undefined {
+    const { state, payloads } = this.#options;
+    const task = state.tasks.get(id);
+    const body = known ?? payloads.body(id);
+    if (task === undefined || task.state.name === "settled" || body === undefined) return undefined;
+    return taskView(state, task, { body });
   }
 
   async task(id: TaskId): Promise<TaskView> {

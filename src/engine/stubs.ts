@@ -8,15 +8,21 @@ import type { PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Known } from "../core/command.ts";
 import type { NamespaceState } from "../core/state.ts";
-import type { Store } from "../stores/store.ts";
+import type { SettledRow, Store } from "../stores/store.ts";
 
 export const NOTHING_KNOWN: Known = { tasks: new Map(), keys: new Map() };
+
+/** Settled by one commit. */
+interface Stubbed {
+  readonly seq: number;
+  readonly rows: readonly SettledRow[];
+}
 
 export class Stubs {
   readonly #state: NamespaceState;
   readonly #store: Store;
   readonly #storedSeq: () => number;
-  #waiting: { seq: number; ids: readonly TaskId[] }[] = [];
+  #waiting: Stubbed[] = [];
   readonly #lookups = new Set<{ readonly seq: number; ended?: PoolError }>();
 
   constructor(state: NamespaceState, store: Store, storedSeq: () => number) {
@@ -26,8 +32,8 @@ export class Stubs {
   }
 
   /** Their commit is stored. */
-  add(ids: readonly TaskId[]): void {
-    if (ids.length > 0) this.#waiting.push({ seq: this.#storedSeq(), ids });
+  add(rows: readonly SettledRow[]): void {
+    if (rows.length > 0) this.#waiting.push({ seq: this.#storedSeq(), rows });
   }
 
   /**
@@ -56,13 +62,17 @@ export class Stubs {
   }
 
   /** Tasks that may leave the core now. */
-  *takeForgettable(): Iterable<TaskId> {
-    if (this.#waiting.length === 0) return;
+  takeForgettable(): readonly TaskId[] {
+    if (this.#waiting.length === 0) return [];
     let oldest = Number.POSITIVE_INFINITY;
     for (const { seq } of this.#lookups) oldest = Math.min(oldest, seq);
-    const kept = this.#waiting.filter(({ seq }) => seq > oldest);
-    const gone = this.#waiting.filter(({ seq }) => seq <= oldest);
+    const ids: TaskId[] = [];
+    const kept: Stubbed[] = [];
+    for (const stubs of this.#waiting) {
+      if (stubs.seq > oldest) kept.push(stubs);
+      else for (const { facts } of stubs.rows) ids.push(facts.spec.id);
+    }
     this.#waiting = kept;
-    for (const { ids } of gone) yield* ids;
+    return ids;
   }
 }

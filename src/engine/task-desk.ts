@@ -1,19 +1,22 @@
 /** Tasks are handed in, read, waited for, cancelled and replayed. */
 import { sleep } from "../base/clock.ts";
-import { invalid, PoolError } from "../base/errors.ts";
+import { invalid, isPoolError, PoolError } from "../base/errors.ts";
 import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
 import type { FingerprintOf } from "../core/quarantined.ts";
 import { notFound } from "../core/settle.ts";
-import type { FinalStatus } from "../core/task.ts";
+import type { FinalStatus, TaskSpec } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
+import type { Asker } from "./loop.ts";
 import { parseWith } from "./options/parse.ts";
 import { type EditInput, editSchema, resolveTask, type TaskInput } from "./options/task.ts";
+import { NOTHING_KNOWN } from "./stubs.ts";
 import { editedTask, payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
 import type { ExpiredTask, Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
+import type { SettlementListener } from "./waiters.ts";
 
 /** Longest that one request waits for a settlement. Milliseconds. */
 export const WAIT_LIMIT_MS = 60_000;
@@ -23,25 +26,113 @@ interface Patience {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** `show`: the answer says how the tasks are. */
+interface Wishes extends Patience {
+  readonly show?: boolean | undefined;
+}
+
+/** A task that was admitted, or was already there. */
+interface Taken {
+  readonly taskId: TaskId;
+  readonly created: boolean;
+  readonly expired?: FinalStatus | undefined;
+  readonly shown?: TaskView | undefined;
+}
+
+/** What somebody hears of a task that he hands in and waits for: `settled` or `refused`, once. */
+export interface Ends {
+  admitted(id: TaskId): void;
+  settled(row: SettledRow): void;
+  /** It was not taken, or nobody will hear of its end. */
+  refused(error: unknown): void;
+}
+
+/** A task from its submission to its end, for one who waits for it: an object rather than a chain of promises. */
+class Handed implements Asker, SettlementListener {
+  readonly #frame: Frame;
+  readonly #spec: TaskSpec;
+  readonly #ends: Ends;
+
+  constructor(frame: Frame, spec: TaskSpec, ends: Ends) {
+    this.#frame = frame;
+    this.#spec = spec;
+    this.#ends = ends;
+  }
+
+  /** It is stored, and has not been told as settled yet. */
+  answered(): void {
+    this.#frame.waiters.listen(this.#spec.id, this);
+    this.#ends.admitted(this.#spec.id);
+  }
+
+  refused(error: unknown): void {
+    this.#frame.payloads.withdraw(this.#spec);
+    countRefusal(this.#frame, this.#spec.pool, error);
+    this.#ends.refused(error);
+  }
+
+  told(row: SettledRow | PoolError): void {
+    if (row instanceof PoolError) this.#ends.refused(row);
+    else this.#ends.settled(row);
+  }
+}
+
+function countRefusal({ refusals }: Frame, pool: PoolId | undefined, error: unknown): void {
+  if (pool === undefined || !isPoolError(error, "queue_full")) return;
+  refusals.set(pool, (refusals.get(pool) ?? 0) + 1);
+}
+
 export class TaskDesk {
   readonly #frame: Frame;
   /** What is being done with dead letters. */
   readonly #letters = new Map<TaskId, Promise<void>>();
+  /** Of submissions that are under way. */
+  readonly #fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, this.#frame.payloads.offered(spec) ?? {});
 
   constructor(frame: Frame) {
     this.#frame = frame;
   }
 
   async submit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<Submitted> {
-    const [item] = await this.#submit([this.#submission(pool, input, "")], { signal });
+    const [item] = await this.#submit([this.#submission(pool, input, "")], { signal, show: true });
     if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
     return { task: await this.#shown(item), created: item.created };
   }
 
   async admit(pool: string, input: TaskInput, { signal }: Patience = {}): Promise<TaskId> {
-    const [item] = await this.#submit([this.#submission(pool, input, "", true)], { signal });
+    return this.#admit(this.#submission(pool, input, "", true), { signal });
+  }
+
+  async #admit(submission: Submission, patience: Patience): Promise<TaskId> {
+    const [item] = await this.#submit([submission], patience);
     if (item === undefined || "error" in item) throw item?.error ?? new PoolError("internal", "nothing was submitted");
     return item.taskId;
+  }
+
+  /** Hands in one task and tells how it ends. Throws what is wrong with the task itself; all else is told. */
+  run(pool: string, input: TaskInput, ends: Ends, { signal }: Patience = {}): void {
+    const submission = this.#submission(pool, input, "", true);
+    const { spec, body, idGiven } = submission;
+    const { payloads, loop, state } = this.#frame;
+    const namesOthers = idGiven || spec.idempotencyKey !== undefined || spec.dependencies.length > 0;
+    if (namesOthers || state.pools.get(spec.pool)?.options.queue.overflow === "wait") {
+      void this.#runLater(submission, ends, signal);
+      return;
+    }
+    payloads.offer(spec, body);
+    const fingerprintOf = this.#fingerprintOf;
+    const command = { type: "submit", specs: [spec], partial: false, known: NOTHING_KNOWN, fingerprintOf } as const;
+    loop.post(command, new Handed(this.#frame, spec, ends));
+  }
+
+  async #runLater(submission: Submission, ends: Ends, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      const taskId = await this.#admit(submission, { signal });
+      ends.admitted(taskId);
+      ends.settled(await this.settlement(taskId));
+    } catch (error) {
+      ends.refused(error);
+    }
   }
 
   async submitBatch(
@@ -59,7 +150,7 @@ export class TaskDesk {
       }
     });
     const good = parsed.filter((item): item is Submission => !("error" in item));
-    const admitted = good.length === 0 ? [] : await this.#submit(good, { partial, signal });
+    const admitted = good.length === 0 ? [] : await this.#submit(good, { partial, signal, show: true });
     let next = 0;
     const items = parsed.map((item) => ("error" in item ? item : (admitted[next++] ?? { error: undefined })));
     return Promise.all(
@@ -67,15 +158,10 @@ export class TaskDesk {
     );
   }
 
-  async #shown({
-    taskId,
-    expired,
-  }: {
-    taskId: TaskId;
-    expired?: FinalStatus | undefined;
-  }): Promise<TaskView | ExpiredTask> {
+  /** As it was when it was admitted, if it was; else as it is now. */
+  async #shown({ taskId, expired, shown }: Taken): Promise<TaskView | ExpiredTask> {
     if (expired !== undefined) return { id: taskId, status: expired, expired: true };
-    return this.#frame.reader.task(taskId);
+    return shown ?? this.#frame.reader.task(taskId);
   }
 
   #submission(pool: string, input: TaskInput, path: string, inProcess = false): Submission {
@@ -90,7 +176,10 @@ export class TaskDesk {
     return submissionOf(task, options, { nowMs, entropy: this.#frame.entropy });
   }
 
-  async #submit(submissions: readonly Submission[], { partial = false, signal }: Patience & { partial?: boolean }) {
+  async #submit(
+    submissions: readonly Submission[],
+    { partial = false, signal, show = false }: Wishes & { readonly partial?: boolean | undefined },
+  ): Promise<readonly (Taken | { readonly error: unknown })[]> {
     const specs = submissions.map(({ spec }) => spec);
     const ids = new Set<TaskId>();
     const keys: string[] = [];
@@ -101,29 +190,32 @@ export class TaskDesk {
       if (idempotencyKey !== undefined) keys.push(idempotencyKey);
     }
     for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
-    return this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
-      const bodies = new Map(submissions.map(({ spec, body }) => [spec, body]));
-      const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, bodies.get(spec) ?? {});
-      try {
-        const reply = await this.#ask({ type: "submit", specs, partial, known, fingerprintOf }, signal);
+    const fingerprintOf = this.#fingerprintOf;
+    try {
+      return await this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
+        const reply = await this.#ask({ type: "submit", specs, partial, known, fingerprintOf }, { signal, show });
         if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
-        for (const item of reply.items) if ("error" in item) this.#countRefusal(specs[0]?.pool, item.error);
+        for (const item of reply.items) if ("error" in item) countRefusal(this.#frame, specs[0]?.pool, item.error);
         return reply.items;
-      } catch (error) {
-        this.#countRefusal(specs[0]?.pool, error);
-        throw error;
-      }
-    });
+      });
+    } catch (error) {
+      countRefusal(this.#frame, specs[0]?.pool, error);
+      throw error;
+    } finally {
+      for (const spec of specs) this.#frame.payloads.withdraw(spec);
+    }
   }
 
   /** Waits for room where the pool lets submissions wait. */
-  async #ask(command: Extract<Command, { type: "submit" }>, signal: AbortSignal | undefined): Promise<Reply> {
+  async #ask(command: Extract<Command, { type: "submit" }>, { signal, show }: Wishes): Promise<Reply> {
     const { loop, heldCalls, state } = this.#frame;
     const pool = command.specs[0]?.pool;
-    if (pool === undefined || state.pools.get(pool)?.options.queue.overflow !== "wait") return loop.ask(command);
+    const look = show ? (reply: Reply) => this.#withViews(reply) : (reply: Reply) => reply;
+    const waits = pool !== undefined && state.pools.get(pool)?.options.queue.overflow === "wait";
+    if (!waits) return loop.askThen(command, look);
     const { holdId, answer, close } = heldCalls.open();
     try {
-      const reply = await loop.ask({ ...command, hold: holdId });
+      const reply = await loop.askThen({ ...command, hold: holdId }, look);
       if (reply.type !== "held") return reply;
       const told = await orAborted(answer, signal);
       if (told === undefined) {
@@ -137,9 +229,14 @@ export class TaskDesk {
     }
   }
 
-  #countRefusal(pool: PoolId | undefined, error: unknown): void {
-    if (pool === undefined || !(error instanceof PoolError) || error.code !== "queue_full") return;
-    this.#frame.refusals.set(pool, (this.#frame.refusals.get(pool) ?? 0) + 1);
+  /** What was admitted is shown as it is at this moment, however soon it is over. */
+  #withViews(reply: Reply): Reply {
+    if (reply.type !== "submitted") return reply;
+    const { reader } = this.#frame;
+    return {
+      ...reply,
+      items: reply.items.map((item) => ("error" in item ? item : { ...item, shown: reader.openNow(item.taskId) })),
+    };
   }
 
   get(id: string): Promise<TaskView> {
@@ -211,12 +308,13 @@ export class TaskDesk {
       const fingerprint = before === undefined ? undefined : payloadFingerprint(before.spec, before.body);
       if (after !== undefined) payloads.offerReplay(taskId, after.body);
       try {
-        await loop.stubs.lookUp([taskId], [], (known) => {
+        const shown = await loop.stubs.lookUp([taskId], [], (known) => {
           const edited = changes === undefined ? undefined : after?.spec;
           const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, after?.body ?? {});
-          return loop.ask({ type: "replay", taskId, known, edited, fingerprint, fingerprintOf });
+          const command = { type: "replay", taskId, known, edited, fingerprint, fingerprintOf } as const;
+          return loop.askThen(command, () => reader.openNow(taskId, after?.body));
         });
-        return await reader.task(taskId);
+        return shown ?? (await reader.task(taskId));
       } finally {
         payloads.takeReplay(taskId);
       }

@@ -4,28 +4,40 @@ import type { PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { SettledRow } from "../stores/store.ts";
 
-type Listener = (row: SettledRow | PoolError) => void;
+/** Somebody who waits for a task's end. */
+export interface SettlementListener {
+  /** Its settlement, or the reason why nobody will hear of it. Called once. */
+  told(row: SettledRow | PoolError): void;
+}
 
 export class Waiters {
   readonly #clock: Clock;
-  readonly #listeners = new Map<TaskId, Set<Listener>>();
+  /** Most tasks have one who waits for them. */
+  readonly #listeners = new Map<TaskId, SettlementListener | readonly SettlementListener[]>();
   readonly #checks = new Set<() => void>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  /** Tells the listener, unless it is forgotten before. */
+  listen(id: TaskId, listener: SettlementListener): void {
+    const known = this.#listeners.get(id);
+    this.#listeners.set(id, known === undefined ? listener : [...listOf(known), listener]);
+  }
+
+  forget(id: TaskId, listener: SettlementListener): void {
+    const left = listOf(this.#listeners.get(id) ?? []).filter((other) => other !== listener);
+    if (left.length === 0) this.#listeners.delete(id);
+    else this.#listeners.set(id, left);
+  }
+
   /** Resolves with the task's settlement, or with the reason why nobody will hear of it. */
   once(id: TaskId): { readonly row: Promise<SettledRow | PoolError>; forget(): void } {
-    const { promise: row, resolve: listener } = Promise.withResolvers<SettledRow | PoolError>();
-    const listeners = this.#listeners.get(id) ?? new Set();
-    listeners.add(listener);
-    this.#listeners.set(id, listeners);
-    const forget = (): void => {
-      listeners.delete(listener);
-      if (listeners.size === 0 && this.#listeners.get(id) === listeners) this.#listeners.delete(id);
-    };
-    return { row, forget };
+    const { promise: row, resolve: told } = Promise.withResolvers<SettledRow | PoolError>();
+    const listener = { told };
+    this.listen(id, listener);
+    return { row, forget: () => this.forget(id, listener) };
   }
 
   /** Resolves when the condition holds after a turn, or the time is over. */
@@ -46,9 +58,9 @@ export class Waiters {
       const listeners = this.#listeners.get(row.facts.spec.id);
       if (listeners === undefined) continue;
       this.#listeners.delete(row.facts.spec.id);
-      for (const listener of listeners) listener(row);
+      for (const listener of listOf(listeners)) listener.told(row);
     }
-    for (const check of [...this.#checks]) check();
+    if (this.#checks.size > 0) for (const check of [...this.#checks]) check();
   }
 
   /** Tasks that somebody waits for. */
@@ -60,12 +72,17 @@ export class Waiters {
   refuseOne(id: TaskId, reason: PoolError): void {
     const listeners = this.#listeners.get(id);
     this.#listeners.delete(id);
-    for (const listener of listeners ?? []) listener(reason);
+    for (const listener of listOf(listeners ?? [])) listener.told(reason);
   }
 
   /** Nobody will be told any more. */
   refuse(reason: PoolError): void {
-    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener(reason);
+    for (const listeners of this.#listeners.values()) {
+      for (const listener of listOf(listeners)) listener.told(reason);
+    }
     this.#listeners.clear();
   }
 }
+
+const listOf = (known: SettlementListener | readonly SettlementListener[]): readonly SettlementListener[] =>
+  "told" in known ? [known] : known;

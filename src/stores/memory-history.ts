@@ -37,6 +37,8 @@ export class MemoryHistory {
   readonly #tallies = new Tallies();
   /** Places of each pool's tasks in the order of settlement, counting those that were cut off; some are dead. */
   readonly #byPool = new Map<PoolId, Places>();
+  /** Places of those that `oldest` named last: who asks for them next, to let them go, needs no index of all. */
+  readonly #named = new Map<TaskId, number>();
 
   /** @param limit - tasks kept; those settled first go first. 0 = none */
   constructor(limit: number) {
@@ -130,11 +132,15 @@ export class MemoryHistory {
     this.#trim(places);
     const oldest: OldTask[] = [];
     let living = 0;
+    this.#named.clear();
     for (let n = places.head; n < places.all.length && oldest.length < limit; n++) {
-      const row = this.#rowAt(places.all[n] as number);
+      const place = places.all[n] as number;
+      const row = this.#rowAt(place);
       if (row === undefined) continue;
       living += 1;
-      if (living > skip) oldest.push(oldTaskOf(row));
+      if (living <= skip) continue;
+      oldest.push(oldTaskOf(row));
+      this.#named.set(row.facts.spec.id, place);
     }
     return { ...this.#tallies.sizeOf(pool), oldest };
   }
@@ -163,6 +169,8 @@ export class MemoryHistory {
   }
 
   #placeOf(id: TaskId): number | undefined {
+    const named = this.#named.get(id);
+    if (named !== undefined && this.#rowAt(named)?.facts.spec.id === id) return named - this.#cut;
     return this.#byId.find(id, this.#rows, this.#cut);
   }
 
@@ -206,6 +214,7 @@ export class MemoryHistory {
     this.#byId.clear();
     this.#byNum.clear();
     this.#byPool.clear();
+    this.#named.clear();
     for (const [place, row] of this.#rows.entries())
       if (row !== undefined) this.#placesOf(row.facts.spec.pool).all.push(place);
   }

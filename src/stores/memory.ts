@@ -46,9 +46,6 @@ export function createMemoryStore({ historyLimit = HISTORY_LIMIT }: MemoryOption
 /** Old keys that one commit looks at. */
 const KEYS_AT_ONCE = 1_000;
 
-/** Every commit resolves to this one. */
-const DONE: Promise<void> = Promise.resolve();
-
 class MemoryStore implements Store {
   readonly durable = false;
   readonly #pools = new Map<PoolId, PoolRecord>();
@@ -91,7 +88,7 @@ class MemoryStore implements Store {
     };
   }
 
-  commit(commit: Commit): Promise<void> {
+  commit(commit: Commit): Promise<void> | undefined {
     if (this.#closed) return Promise.reject(closedError());
     if (commit.firstSeq !== this.#events.lastSeq + 1 || commit.events.length === 0) {
       return Promise.reject(
@@ -115,7 +112,7 @@ class MemoryStore implements Store {
     if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
     for (const gate of commit.gates ?? []) this.#gates.set(gate.name, gate);
     this.#events.add(commit.firstSeq, commit.atMs, commit.events);
-    return DONE;
+    return undefined;
   }
 
   async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {

@@ -142,12 +142,13 @@ export interface Store {
   /** Takes ownership under a new epoch and gives what is open. Called once, before everything else. */
   load(): Promise<Loaded>;
   /**
-   * Keeps a turn's facts; resolves when they are safe. Never called while another commit is under way.
+   * Keeps a turn's facts; resolves when they are safe. Undefined when they are already, so that nobody need wait.
+   * Never called while another commit is under way.
    *
    * Rejects with `store_full` (507) or `store_failed`; after a rejection nothing of the commit may be there,
    * unless the error's `details.unknown` is true. With `details.broken` the store takes nothing more.
    */
-  commit(commit: Commit): Promise<void>;
+  commit(commit: Commit): Promise<void> | undefined;
   /** Settled tasks among these ids and keys. */
   facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts>;
   /** One settled task. */

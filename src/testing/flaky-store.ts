@@ -34,6 +34,7 @@ export interface Faults {
 
 export interface FlakyStore extends Store {
   readonly faults: Faults;
+  commit(commit: Commit): Promise<void>;
   /**
    * The process is gone: this handle refuses everything, and commits without an answer never get a good one. Resolves
    * to a new handle over what survived, to be loaded like any other; its epochs go on growing.

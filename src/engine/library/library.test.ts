@@ -398,3 +398,29 @@ test("a pool may say whose fault an error is", async () => {
   expect(settled).toMatchObject({ status: "failed", error: { blame: "task", message: "not a number" } });
   expect(settled.attempts).toHaveLength(1);
 });
+
+test("callers who never pause leave timers and sockets their turn", async () => {
+  await using pool = await createPool({ agents: trio(echo) });
+  let fired = false;
+  setImmediate(() => {
+    fired = true;
+  });
+  for (let n = 0; n < 2_000 && !fired; n++) await pool.execute("x");
+  expect(fired).toBe(true);
+});
+
+test("a refusal is told to its caller, and others go on", async () => {
+  const { run, open } = gate();
+  await using pool = await createPool({ agents: [functionAgent("one", run)], queue: { limit: 1 } });
+  const [first, second, third] = [pool.execute("a"), pool.execute("b"), refused(pool.execute("c"))];
+  expect((await third).code).toBe("queue_full");
+  open();
+  expect([await first, await second]).toEqual(["a", "b"]);
+  expect((await pool.metrics()).refusals).toBe(1);
+});
+
+test("execute refuses what is wrong with the task itself, without throwing at once", async () => {
+  await using pool = await createPool({ agents: trio(echo) });
+  const call = pool.execute({ prompt: "x", maxAttempts: 0 });
+  expect((await refused(call)).details.path).toBe("maxAttempts");
+});

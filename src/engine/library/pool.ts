@@ -2,8 +2,10 @@
 import { ERROR_CODES, type ErrorCode, PoolError } from "../../base/errors.ts";
 import type { TaskId } from "../../base/ids.ts";
 import type { SettledFacts } from "../../core/record.ts";
+import type { SettledRow } from "../../stores/store.ts";
 import type { LocalEngine } from "../engine.ts";
 import type { EditInput, TaskInput } from "../options/task.ts";
+import type { Ends } from "../task-desk.ts";
 import type { TaskFilter } from "../troupe.ts";
 import type {
   AgentView,
@@ -80,16 +82,19 @@ export class LocalPool implements Pool {
     this.#close = close;
   }
 
-  async execute(task: string | TaskInput, options: ExecuteOptions = {}): Promise<unknown> {
-    const { signal } = options;
-    if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
-    const id = await this.#admit(task, this.#withDeadline(options), signal);
-    const stop = this.#cancelOnAbort(signal, [id]);
-    try {
-      return await this.#result(id);
-    } finally {
-      stop();
-    }
+  execute(task: string | TaskInput, options?: ExecuteOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const signal = options?.signal;
+      if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
+      const listen = signal && ((id: TaskId) => this.#cancelOnAbort(signal, [id]));
+      const ends = new Execution(resolve, reject, listen);
+      this.#engine.run(this.id, this.#input(task, options), ends, { signal });
+    });
+  }
+
+  #input(task: string | TaskInput, options: ExecuteOptions | undefined): TaskInput {
+    const given = typeof task === "string" ? { prompt: task } : task;
+    return options === undefined ? given : { ...given, ...this.#withDeadline(options) };
   }
 
   #admit(task: string | TaskInput, options: Partial<TaskInput>, signal?: AbortSignal): Promise<TaskId> {
@@ -104,8 +109,7 @@ export class LocalPool implements Pool {
   }
 
   /** Returns what ends the listening. */
-  #cancelOnAbort(signal: AbortSignal | undefined, ids: readonly TaskId[]): () => void {
-    if (signal === undefined) return () => {};
+  #cancelOnAbort(signal: AbortSignal, ids: readonly TaskId[]): () => void {
     const cancel = (): void => {
       // One that has been settled meanwhile needs no cancelling.
       for (const id of ids) void this.#engine.cancel(id).catch(() => {});
@@ -123,7 +127,7 @@ export class LocalPool implements Pool {
     };
     const deadline = this.#withDeadline(options);
     const indexes = [...tasks.keys()];
-    const stop = this.#cancelOnAbort(options.signal, batch.ids);
+    const stop = options.signal && this.#cancelOnAbort(options.signal, batch.ids);
     // All at once, so that they share commits; those that found no room follow one by one as it comes.
     const refused: number[] = [];
     await Promise.all(
@@ -149,7 +153,7 @@ export class LocalPool implements Pool {
         await batch.room(options.signal);
     }
     const results = await batch.results(tasks.length);
-    stop();
+    stop?.();
     return results;
   }
 
@@ -167,9 +171,9 @@ export class LocalPool implements Pool {
   }
 
   async #result(id: TaskId): Promise<unknown> {
-    const { facts, result } = await this.#engine.settlement(id);
-    if (facts.settlement.status === "completed") return result === undefined ? null : JSON.parse(result);
-    throw errorOf(facts);
+    const row = await this.#engine.settlement(id);
+    if (row.facts.settlement.status === "completed") return resultOf(row);
+    throw errorOf(row.facts);
   }
 
   task(id: string): Promise<TaskView> {
@@ -236,6 +240,44 @@ export class LocalPool implements Pool {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** One call of `execute`: an object per task rather than a closure for each end. */
+class Execution implements Ends {
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #listen: ((id: TaskId) => () => void) | undefined;
+  #stop: (() => void) | undefined;
+
+  /** @param listen - cancels the task when its caller wants it no more; returns what ends that */
+  constructor(
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+    listen: ((id: TaskId) => () => void) | undefined,
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#listen = listen;
+  }
+
+  admitted(id: TaskId): void {
+    this.#stop = this.#listen?.(id);
+  }
+
+  settled(row: SettledRow): void {
+    this.#stop?.();
+    if (row.facts.settlement.status === "completed") this.#resolve(resultOf(row));
+    else this.#reject(errorOf(row.facts));
+  }
+
+  refused(error: unknown): void {
+    this.#stop?.();
+    this.#reject(error);
+  }
+}
+
+function resultOf({ result }: SettledRow): unknown {
+  return result === undefined ? null : JSON.parse(result);
 }
 
 /** The task's own code where it is one of ours; what its agent said otherwise. */

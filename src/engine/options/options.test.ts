@@ -3,7 +3,7 @@ import { asPoolId } from "../../base/ids.ts";
 import { refusal } from "../../testing/world.ts";
 import { parseWith } from "./parse.ts";
 import { resolvePool } from "./pool.ts";
-import { prioritySchema, resolveTask, taskSchema } from "./task.ts";
+import { prioritySchema, quicklyChecked, resolveTask, taskSchema } from "./task.ts";
 
 const MAIN = asPoolId("main");
 const NOW = Date.parse("2030-01-01T00:00:00Z");
@@ -330,4 +330,72 @@ test("a task's numbers have bounds", () => {
   ]) {
     expect(() => task(allowed)).not.toThrow();
   }
+});
+
+/** A good and a bad value of each field that is judged by itself. */
+const FIELDS: readonly [field: string, good: unknown, bad: unknown][] = [
+  ["id", "mine", "no spaces"],
+  ["type", "review", 7],
+  ["context", { a: [1, null] }, { a: () => {} }],
+  ["metadata", { a: "b" }, []],
+  ["requires", ["x", "x"], ["no spaces"]],
+  ["priority", "high", 5],
+  ["dependencies", ["a", "a"], "a"],
+  ["onDependencyFailure", "run", "walk"],
+  ["preferredAgent", "ada", 1],
+  ["fairnessKey", "k", ""],
+  ["affinityKey", "k", "x".repeat(257)],
+  ["idempotencyKey", "k", null],
+  ["maxAttempts", 1_000, 1_001],
+  ["retryable", false, "no"],
+  ["timeoutMs", 1, 0],
+  ["parentId", "p", ""],
+];
+
+test("what is checked quickly is what the whole schema makes of it", () => {
+  for (const [field, good] of FIELDS) {
+    const input = { prompt: "do it", [field]: good };
+    expect(quicklyChecked(input), field).toEqual(taskSchema.parse(input));
+  }
+  expect(quicklyChecked(Object.fromEntries([["prompt", "x"], ...FIELDS]))).toMatchObject({ maxAttempts: 1_000 });
+  expect(quicklyChecked({ prompt: "", type: undefined })).toEqual(taskSchema.parse({ prompt: "", type: undefined }));
+});
+
+test("what is wrong, and what is judged together, is left to the whole schema", () => {
+  for (const [field, , bad] of FIELDS) expect(quicklyChecked({ prompt: "x", [field]: bad }), field).toBeUndefined();
+  const related = {
+    input: 1,
+    runAt: "2030-01-01T00:00:00Z",
+    delayMs: 1,
+    deadlineAt: "2030-01-01T00:00:00Z",
+    escalate: {},
+  };
+  for (const [field, value] of Object.entries(related)) {
+    expect(quicklyChecked({ prompt: "x", [field]: value }), field).toBeUndefined();
+  }
+  const odd: readonly unknown[] = [
+    undefined,
+    null,
+    "x",
+    [],
+    {},
+    { prompt: 3 },
+    { type: "a" },
+    { prompt: "x", prio: 1 },
+    { prompt: "x", constructor: 1 },
+  ];
+  for (const input of [
+    ...odd,
+    new (class {
+      prompt = "x";
+    })(),
+    Object.create({ prompt: "x" }),
+  ]) {
+    expect(quicklyChecked(input)).toBeUndefined();
+  }
+});
+
+test("each field of a task is judged by itself or together with others", () => {
+  const related = ["prompt", "input", "runAt", "delayMs", "deadlineAt", "escalate"];
+  expect([...FIELDS.map(([field]) => field), ...related].sort()).toEqual(Object.keys(taskSchema.shape).sort());
 });
