@@ -1,0 +1,197 @@
+/** What an agent's record keeps, and what it forgets: over crashes, trials, restarts and a second joining. */
+import { describe, expect, test } from "vitest";
+import { TRIAL_MS } from "../policies/health.ts";
+import { createWorld, type World } from "../testing/world.ts";
+
+const once = { maxAttempts: 1 };
+
+describe("a daemon", () => {
+  const RESTART = { delayMs: 1_000, factor: 2, jitter: "none", max: 2, windowMs: 60_000, stableMs: 600_000 } as const;
+  const daemon = (): World =>
+    createWorld({
+      agents: [{ name: "ada", kind: "daemon" }],
+      pool: { restart: { ...RESTART, quarantineMs: 300_000 } },
+    });
+  const crash = (world: World): string => {
+    world.crash("ada");
+    return world.agent("ada").lifecycle;
+  };
+  const waitForStart = (world: World): void => world.advance((world.agent("ada").retryAtMs ?? 0) - world.nowMs);
+
+  test("that had been stable is forgiven once: deaths before it is ready again count", () => {
+    const world = daemon();
+    world.advance(600_000);
+    expect(crash(world)).toBe("crashed");
+    waitForStart(world);
+    expect(crash(world)).toBe("crashed");
+    waitForStart(world);
+    expect(crash(world)).toBe("quarantined");
+  });
+
+  test("that was stable after its quarantine has its whole budget again", () => {
+    const world = daemon();
+    for (const _ of [1, 2, 3]) {
+      crash(world);
+      waitForStart(world);
+    }
+    world.ready("ada");
+    world.advance(600_000);
+    expect(crash(world)).toBe("crashed");
+    waitForStart(world);
+    world.ready("ada");
+    expect(crash(world)).toBe("crashed");
+  });
+
+  test("S2-18 begins anew: what its probes said of its last life is forgotten, what an operator said is not", () => {
+    const world = daemon();
+    for (let n = 0; n < 3; n++) world.probe("ada", false);
+    expect(world.agent("ada").health).toBe("unhealthy");
+    const back = (): unknown => {
+      crash(world);
+      waitForStart(world);
+      world.ready("ada");
+      return { health: world.agent("ada").health, reason: world.agent("ada").healthReason };
+    };
+    expect(back()).toEqual({ health: "healthy", reason: "" });
+    world.ask({ type: "fail_agent", agentId: world.agent("ada").identity.id, reason: "no good" });
+    expect(back()).toEqual({ health: "unhealthy", reason: "no good" });
+  });
+});
+
+describe("an agent that is unhealthy by its work", () => {
+  const failing = (concurrency = 1): World => {
+    const pool = { breaker: false, health: { consecutive: 3 }, retry: once } as const;
+    const world = createWorld({ pool, agents: [{ name: "ada", concurrency }] });
+    for (let n = 0; n < 3; n++) world.fail(world.submit());
+    expect(world.agent("ada").health).toBe("unhealthy");
+    return world;
+  };
+
+  test("S1-B03 is tried again by itself, every 30 s, with one task however many slots it has", () => {
+    const world = failing(2);
+    const ids = [world.submit(), world.submit(), world.submit()];
+    expect(ids.map((id) => world.status(id))).toEqual(["leased", "agent", "agent"]);
+    world.fail(ids[0] as string);
+    world.advance(TRIAL_MS - 1);
+    expect(ids.map((id) => world.status(id))).toEqual(["failed", "agent", "agent"]);
+    world.advance(1);
+    expect(ids.map((id) => world.status(id))).toEqual(["failed", "leased", "agent"]);
+  });
+
+  test("that passes its trial is given work at once", () => {
+    const world = failing();
+    const [trial, next] = [world.submit(), world.submit()];
+    world.complete(trial);
+    expect([world.agent("ada").health, world.status(next)]).toEqual(["healthy", "leased"]);
+  });
+
+  test("is given its breaker's half-open permit, also right after a trial", () => {
+    const breaker = { consecutive: 4, ratio: null, openMs: 5_000, jitter: "none" } as const;
+    const world = createWorld({ pool: { breaker, health: { consecutive: 3 }, retry: once }, agents: ["ada"] });
+    for (let n = 0; n < 4; n++) world.fail(world.submit());
+    const id = world.submit();
+    world.advance(4_999);
+    expect(world.status(id)).toBe("agent");
+    world.advance(1);
+    expect(world.status(id)).toBe("leased");
+  });
+
+  test("is not tried while somebody else's word speaks against it too, however mild its own work", () => {
+    const world = failing();
+    world.ask({ type: "fail_agent", agentId: world.agent("ada").identity.id, reason: "no good" });
+    const id = world.submit();
+    world.advance(10 * TRIAL_MS);
+    expect(world.status(id)).toBe("agent");
+  });
+});
+
+test("of several words on an agent's health the worst counts, whichever came first", () => {
+  const world = createWorld({
+    pool: { timeoutMs: 1_000, stopMs: 1_000, abandonMs: 60_000, retry: once },
+    agents: ["ada"],
+  });
+  world.submit({ id: "t" });
+  world.start("t");
+  world.advance(2_000);
+  expect(world.agent("ada").health).toBe("degraded");
+  world.ask({ type: "fail_agent", agentId: world.agent("ada").identity.id, reason: "no good" });
+  expect(world.agent("ada")).toMatchObject({ health: "unhealthy", healthReason: "no good" });
+  world.ask({ type: "recover_agent", agentId: world.agent("ada").identity.id });
+  expect(world.agent("ada").health).toBe("degraded");
+});
+
+describe("a remote agent that joins again", () => {
+  const identity = (name: string, rate?: { requestsPerMinute: number }) => {
+    const world = createWorld();
+    const { isolation, ...rest } = world.identity({ name: "r", kind: "remote", concurrency: 9 });
+    const ids = { contextWindowId: `c-${name}`, toolSessionId: `t-${name}`, memoryHandleId: `m-${name}` };
+    return { ...rest, isolation: ids, ...(rate === undefined ? {} : { rate }) };
+  };
+
+  test("S0-01 has the ids of isolation and the limits that it brings along", () => {
+    const world = createWorld({ startMs: 600_000_000 });
+    world.ask({ type: "join", agent: identity("old"), replace: false });
+    expect(world.agent("r").isolation.toolSessionId).toBe("t-old");
+    world.ask({ type: "join", agent: identity("new", { requestsPerMinute: 1 }), replace: true });
+    expect(world.agent("r").isolation).toEqual({
+      contextWindowId: "c-new",
+      toolSessionId: "t-new",
+      memoryHandleId: "m-new",
+    });
+    for (const id of ["a", "b"]) world.submit({ id });
+    world.claim("r", { max: 9 });
+    expect([world.status("a"), world.status("b")]).toEqual(["leased", "agent"]);
+    world.ask({ type: "join", agent: identity("third"), replace: true });
+    world.claim("r", { max: 9 });
+    expect(world.status("b")).toBe("leased");
+  });
+});
+
+test("S4-09 an agent's last activity is the last beginning or end of work, and its mean time counts from the lease when no start was told", () => {
+  const world = createWorld({ agents: ["ada"], pool: { retry: once } });
+  const last = (): number | undefined => world.agent("ada").stats.lastActivityAtMs;
+  expect(last()).toBeUndefined();
+  world.submit({ id: "a" });
+  expect(last()).toBe(world.nowMs);
+  world.advance(700);
+  world.complete("a");
+  expect(last()).toBe(world.nowMs);
+  expect(world.agent("ada").stats).toMatchObject({ succeeded: 1, latencySumMs: 700 });
+  world.advance(100);
+  world.submit({ id: "b" });
+  world.advance(100);
+  world.fail("b", { blame: "unknown" });
+  expect(last()).toBe(world.nowMs);
+  expect(world.agent("ada").stats).toMatchObject({ failed: 1, consecutiveFailures: 1 });
+});
+
+test("a run that timed out on a remote agent keeps its slot after the timeout until its lease ends", () => {
+  const pool = { timeoutMs: 1_000, retry: { maxAttempts: 1 } };
+  const world = createWorld({ pool, agents: [{ name: "r", kind: "remote" }] });
+  world.claim("r");
+  world.submit({ id: "t" });
+  world.start("t");
+  for (const ms of [1_000, 1_000, 27_999]) {
+    world.advance(ms);
+    world.ask({ type: "tick" });
+    expect(world.agent("r").runs.size).toBe(1);
+  }
+  world.advance(1);
+  expect(world.agent("r").runs.size).toBe(0);
+});
+
+test("S2-L03 a remote agent that shows itself was not dead: what it still runs is in nobody's company", () => {
+  const world = createWorld({ pool: { poisonLimit: 1 }, agents: [{ name: "r", kind: "remote", concurrency: 9 }] });
+  world.claim("r", { max: 9 });
+  world.turn(
+    ["a", "b"].map((id) => ({ type: "submit", specs: [world.spec({ id })], partial: false, known: world.known() })),
+  );
+  world.advance(10_000);
+  // Silence ends the lease of `b` while `a`, which was named, goes on.
+  world.heartbeat("r", ["a"]);
+  world.advance(20_000);
+  expect(world.status("a")).toBe("leased");
+  world.heartbeat("r", ["a"]);
+  world.advance(30_000);
+  expect(world.settlement("a").error?.code).toBe("poisoned");
+});
