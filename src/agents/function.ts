@@ -14,7 +14,7 @@ export interface AgentCall {
   progress(value: Json): void;
   /** One line for the log. */
   log(message: string): void;
-  /** The agent's own, never shared; lives as long as the agent does in this process. */
+  /** The agent's own, never shared; lives as long as the agent does in this process, or until it is restarted. */
   readonly memory: Map<string, unknown>;
 }
 
@@ -69,7 +69,7 @@ class FunctionDriver implements AgentDriver {
   readonly #run: AgentFunction;
   readonly #log: (message: string) => void;
   readonly #endOf: (thrown: unknown) => RunEnd;
-  readonly #memory = new Map<string, unknown>();
+  #memory = new Map<string, unknown>();
 
   constructor(identity: AgentIdentity, run: AgentFunction, { log = discard, classify }: FunctionOptions) {
     this.identity = identity;
@@ -79,6 +79,8 @@ class FunctionDriver implements AgentDriver {
   }
 
   start(events: AgentEvents): void {
+    // A new spawn remembers nothing of the one before.
+    this.#memory = new Map();
     events.ready();
   }
 

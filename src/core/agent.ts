@@ -17,12 +17,17 @@ export type Lifecycle = "starting" | "ready" | "draining" | "crashed" | "restart
 export const AGENT_LIFECYCLE = {
   starting: ["ready", "crashed", "draining", "stopped"],
   ready: ["crashed", "draining", "stopped"],
-  draining: ["ready", "crashed", "stopped"],
+  draining: ["ready", "crashed", "restarting", "stopped"],
   crashed: ["restarting", "quarantined", "stopped", "ready"],
   restarting: ["ready", "crashed", "draining", "stopped"],
   stopped: ["starting"],
   quarantined: ["restarting", "stopped"],
 } as const satisfies Record<Lifecycle, readonly Lifecycle[]>;
+
+/** It should be there: its silence, and what its probes say, means something. */
+export function isWatched({ lifecycle }: Pick<Agent, "lifecycle">): boolean {
+  return lifecycle === "ready" || lifecycle === "draining";
+}
 
 export type Health = "healthy" | "degraded" | "unhealthy";
 
@@ -45,6 +50,8 @@ export interface AgentIdentity {
   readonly ordinal: number;
   /** Given at creation: decide which types it takes. */
   readonly capabilities: readonly string[];
+  /** Found out since: they count for what a task requires, never for its type. */
+  readonly verified?: readonly string[] | undefined;
   readonly concurrency: number;
   readonly weight: number;
   readonly priority: number;
@@ -52,10 +59,12 @@ export interface AgentIdentity {
   readonly isolation: Isolation;
   /** Why an operator has failed it; it stays unhealthy until the operator takes that back. */
   readonly failed?: string | undefined;
+  /** An operator lets it take no more work, until that is taken back. */
+  readonly drained?: true | undefined;
   readonly rate?: RateOptions | undefined;
 }
 
-/** What no two agents share; new with every spawn. */
+/** What no two agents share; new with every spawn, unless whoever adds an agent brings it. */
 export interface Isolation {
   readonly contextWindowId: string;
   readonly toolSessionId: string;
@@ -91,6 +100,13 @@ export interface LastExit {
   readonly logTail: readonly string[];
 }
 
+/** A planned restart. */
+export interface Leaving {
+  readonly untilMs: number;
+  /** It is empty and its driver has been told to stop it. */
+  readonly stopping: boolean;
+}
+
 /** A remote agent's standing request for work. */
 export interface OpenClaim {
   /** Names the waiting request, for the reply. */
@@ -118,6 +134,8 @@ export const NO_STATS: AgentStats = { succeeded: 0, failed: 0, consecutiveFailur
 export interface Agent {
   identity: AgentIdentity;
   isolation: Isolation;
+  /** Another agent has one of these ids too: neither is given work until that is over. */
+  isBreached: boolean;
   lifecycle: Lifecycle;
   /** The worst of `findings`; healthy without any. */
   health: Health;
@@ -126,6 +144,8 @@ export interface Agent {
   findings: ReadonlyMap<HealthSource, Finding>;
   /** By fence. `inFlight` is its size. */
   readonly runs: Map<number, Run>;
+  /** How many it ran when its concurrency was cut below that; they may go on. */
+  runsAtCut: number;
   cooldownUntilMs: number;
   /** Length of the last rest that no Retry-After set; 0 after a success. */
   cooldownMs: number;
@@ -136,6 +156,8 @@ export interface Agent {
   lastSeenAtMs: number;
   /** Since the engine started. */
   restarts: number;
+  /** An operator has it started anew once it is empty; what still runs at `untilMs` is given back. */
+  leaving: Leaving | undefined;
   /** Instants of the restarts inside the window of the budget. */
   restartsAtMs: readonly number[];
   readyAtMs: number | undefined;
@@ -159,4 +181,9 @@ export interface Agent {
   rate: Rate | undefined;
   /** What a balancer goes by. */
   readonly measure: Measure;
+}
+
+/** Who it is by now: what is recorded of it must not bring back the ids of an earlier spawn. */
+export function identityNow({ identity, isolation }: Pick<Agent, "identity" | "isolation">): AgentIdentity {
+  return { ...identity, isolation };
 }

@@ -1,7 +1,7 @@
 /** Remote agents ask for work and show that they live. */
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, TaskId } from "../base/ids.ts";
-import type { Agent } from "./agent.ts";
+import type { Agent, Health } from "./agent.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import type { LeasedAttempt } from "./effect.ts";
 import { currentLease, renew } from "./lease.ts";
@@ -71,11 +71,12 @@ export function answerClaims(state: NamespaceState, turn: Turn): void {
  * agent, and is given back; a run that is over and no longer named frees its slot.
  */
 export function heartbeat(state: NamespaceState, command: Extract<Command, { type: "heartbeat" }>, turn: Turn): Reply {
-  const { agentId, attempts } = command;
+  const { agentId, attempts, health } = command;
   const agent = remoteAgent(state, agentId);
   const pool = poolOf(state, agent.identity.pool);
   const { ttlMs, renewMs } = pool.options.lease;
   seen(state, agent, turn);
+  if (health !== undefined) hearSelf(agent, health, turn);
   const named = new Set(attempts.map(({ fence }) => fence));
   const stop: TaskId[] = [];
   for (const { taskId, fence } of attempts) {
@@ -96,8 +97,16 @@ export function heartbeat(state: NamespaceState, command: Extract<Command, { typ
       endAttempt(state, task, { name: "released", error: NEVER_NAMED }, turn, { held: false });
     }
   }
-  const quiet = pool.draining || pool.mode === "draining" || state.draining !== undefined;
+  const quiet =
+    agent.lifecycle === "draining" || pool.draining || pool.mode === "draining" || state.draining !== undefined;
   return { type: "heartbeat", stop, quiet, leaseExpiresAtMs: turn.nowMs + ttlMs };
+}
+
+/** One voice among others: that it feels well takes back its own word only. */
+function hearSelf(agent: Agent, health: Health, turn: Turn): void {
+  if ((agent.findings.get("self")?.health ?? "healthy") === health) return;
+  const reason = health === "healthy" ? "" : "it says so itself";
+  turn.record({ type: "agent.health", agentId: agent.identity.id, source: "self", health, reason });
 }
 
 const NEVER_NAMED = { code: "released", message: "its agent never named it" };

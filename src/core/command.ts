@@ -1,11 +1,12 @@
 /** Everything that may be asked of the core. Facts about settled tasks come along, looked up by the engine. */
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
-import type { AgentIdentity } from "./agent.ts";
+import type { AgentIdentity, Health, Isolation } from "./agent.ts";
 import type { GateProbe } from "./gate.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
+import type { RateOptions } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
 import type { KeyRecord, OldTask } from "./retired.ts";
 import type { FinalStatus, TaskSpec } from "./task.ts";
@@ -16,6 +17,13 @@ export interface Known {
   readonly keys: ReadonlyMap<string, SettledFacts>;
   /** Keys whose tasks are gone. */
   readonly oldKeys?: ReadonlyMap<string, KeyRecord> | undefined;
+}
+
+/** What may be changed of an agent. */
+export interface AgentChange
+  extends Partial<Pick<AgentIdentity, "capabilities" | "concurrency" | "weight" | "priority" | "metadata">> {
+  readonly rate?: RateOptions | null | undefined;
+  readonly isolation?: Partial<Isolation> | undefined;
 }
 
 export type Command =
@@ -37,6 +45,18 @@ export type Command =
   | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }
   | { readonly type: "fail_agent"; readonly agentId: AgentId; readonly reason: string }
   | { readonly type: "recover_agent"; readonly agentId: AgentId }
+  /** What is not named stays; a rate of null takes the known one away. */
+  | { readonly type: "change_agent"; readonly agentId: AgentId; readonly change: AgentChange }
+  | { readonly type: "verify_capability"; readonly agentId: AgentId; readonly capability: string }
+  /** It takes no more work; with `keep` until it is recovered, over restarts. */
+  | { readonly type: "drain_agent"; readonly agentId: AgentId; readonly keep: boolean }
+  /** It is started anew once it is empty; what still runs at `untilMs` is given back. */
+  | { readonly type: "restart_agent"; readonly agentId: AgentId; readonly untilMs: number }
+  /** Its driver has stopped it, as it was asked to. */
+  | { readonly type: "agent_stopped"; readonly agentId: AgentId }
+  /** Its breaker may try at once, and what its work has said of it is forgotten. */
+  | { readonly type: "reset_agent"; readonly agentId: AgentId }
+  /** What still runs on it is given back. */
   | { readonly type: "remove_agent"; readonly agentId: AgentId }
   | {
       readonly type: "submit";
@@ -113,6 +133,8 @@ export type Command =
       readonly type: "heartbeat";
       readonly agentId: AgentId;
       readonly attempts: readonly { readonly taskId: TaskId; readonly fence: number }[];
+      /** What it says of itself; nothing leaves its earlier word. */
+      readonly health?: Health | undefined;
     }
   /** Lets open breakers try at once; of one pool, or of all. */
   | { readonly type: "reset_breakers"; readonly pool: PoolId | undefined }
@@ -164,6 +186,8 @@ export type Reply =
   | { readonly type: "agent"; readonly agentId: AgentId }
   /** Attempts that an operator's word ended. */
   | { readonly type: "agent_failed"; readonly ended: readonly { readonly taskId: TaskId; readonly number: number }[] }
+  /** How many attempts it gave back. */
+  | { readonly type: "removed"; readonly released: number }
   | { readonly type: "retired"; readonly count: number }
   | { readonly type: "cancelled"; readonly count: number }
   | { readonly type: "count"; readonly count: number }

@@ -30,6 +30,7 @@ export type DueEntry =
   | { readonly kind: "recheck"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "leave"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number }
   | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId };

@@ -28,6 +28,8 @@ export type Effect =
   | { readonly type: "start_agent"; readonly agentId: AgentId }
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }
+  /** Stop it, to be started anew; told as `agent_stopped`, or as its exit before that. */
+  | { readonly type: "stop_agent"; readonly agentId: AgentId }
   /** It was removed: stop it and let go of it. */
   | { readonly type: "close_agent"; readonly agentId: AgentId }
   /** Say that the user's own strategy threw or picked nobody; once per strategy. */

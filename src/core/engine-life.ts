@@ -5,6 +5,7 @@ import { currentLease, renew, renewAll } from "./lease.ts";
 import type { Outcome } from "./outcome.ts";
 import { spareWaiting } from "./poison.ts";
 import { endAttempt, sweep } from "./settle.ts";
+import { newIsolation } from "./spawn.ts";
 import type { NamespaceState } from "./state.ts";
 import { becomeReady, closeClaim } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
@@ -28,7 +29,10 @@ export function recover(state: NamespaceState, { here }: Extract<Command, { type
     if (agent.identity.kind === "remote") {
       becomeReady(state, agentId, turn);
       renewAll(state, agent, turn);
-    } else turn.request({ type: "start_agent", agentId });
+    } else {
+      turn.record({ type: "agent.spawned", agentId, isolation: newIsolation(turn.random) });
+      turn.request({ type: "start_agent", agentId });
+    }
   }
   return DONE;
 }

@@ -3,7 +3,16 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Breaker, Permit, Transition } from "../policies/breaker/breaker.ts";
 import type { Outcomes } from "../policies/outcomes.ts";
-import type { AgentIdentity, Health, HealthSource, Isolation, LastExit, Lifecycle, OpenClaim } from "./agent.ts";
+import type {
+  AgentIdentity,
+  Health,
+  HealthSource,
+  Isolation,
+  LastExit,
+  Leaving,
+  Lifecycle,
+  OpenClaim,
+} from "./agent.ts";
 import type { Gate } from "./gate.ts";
 import type { Held } from "./held-line.ts";
 import type { Kill } from "./kill.ts";
@@ -147,6 +156,12 @@ export type VolatileEvent =
       /** New with every spawn. */
       readonly isolation?: Isolation | undefined;
     }
+  /** A restart is planned, or has begun. Any lifecycle but `draining` ends the plan. */
+  | { readonly type: "agent.leaving"; readonly agentId: AgentId; readonly leaving: Leaving }
+  /** An operator has cleared what its work has said of it. */
+  | { readonly type: "agent.reset"; readonly agentId: AgentId }
+  /** Its process begins with this engine: nothing is left of the ids that it had. */
+  | { readonly type: "agent.spawned"; readonly agentId: AgentId; readonly isolation: Isolation }
   /** One source's word on the agent's health; `healthy` takes its earlier word back. */
   | {
       readonly type: "agent.health";
@@ -242,6 +257,9 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "tasks.forgotten": false,
   "run.ended": false,
   "run.adopted": false,
+  "agent.leaving": false,
+  "agent.reset": false,
+  "agent.spawned": false,
   "agent.lifecycle": false,
   "agent.health": false,
   "agent.rests": false,

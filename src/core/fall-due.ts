@@ -3,6 +3,7 @@ import { endClaim } from "./claim.ts";
 import type { DueEntry } from "./due.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, timeOut } from "./lease.ts";
+import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
 import { deadlineExceeded, freeHeldSlot, stopAndFinish } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
@@ -70,6 +71,9 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
       break;
     case "silent":
       checkSilence(state, agent, turn);
+      break;
+    case "leave":
+      giveBackAll(state, agent, turn);
       break;
     case "gone":
       forgetSilent(state, agent, turn);

@@ -47,7 +47,9 @@ export function checkInvariants(state: NamespaceState): void {
     }
   }
   for (const [id, agent] of state.agents) {
-    assert(agent.runs.size <= agent.identity.concurrency, `agent ${id} runs no more than it may`);
+    const slots = Math.max(agent.identity.concurrency, agent.runsAtCut);
+    assert(agent.runs.size <= slots, `agent ${id} runs no more than it may`);
+    assert(agent.isBreached === state.isolation.isBreached(id), `agent ${id} knows whether it shares an id`);
     for (const run of agent.runs.values()) {
       if (run.orphaned) continue;
       const task = state.tasks.get(run.taskId);

@@ -1,6 +1,6 @@
 /** The time-bound right to run a task: granted, renewed, expired. */
 
-import type { Agent } from "./agent.ts";
+import { type Agent, isWatched } from "./agent.ts";
 import type { Command, Reply } from "./command.ts";
 import { DONE } from "./command.ts";
 import type { Outcome } from "./outcome.ts";
@@ -74,8 +74,7 @@ export function extendAll(state: NamespaceState, turn: Turn): Reply {
   for (const agent of state.agents.values()) {
     renewAll(state, agent, turn);
     const { id: agentId, kind } = agent.identity;
-    if (kind === "remote" && agent.lifecycle === "ready")
-      turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
+    if (kind === "remote" && isWatched(agent)) turn.record({ type: "agent.seen", agentId, atMs: turn.nowMs });
   }
   return DONE;
 }

@@ -27,9 +27,9 @@ export function anotherCouldServe(
   return false;
 }
 
-/** Serves now or soon: not unhealthy, its breaker not open, not resting for longer. */
+/** Serves now or soon: sharing nothing with another agent, not unhealthy, its breaker not open, not resting for longer. */
 export function couldServe(agent: Agent, { nowMs, untilMs }: { nowMs: number; untilMs: number }): boolean {
-  if (!SERVING.includes(agent.lifecycle) || agent.health === "unhealthy") return false;
+  if (!SERVING.includes(agent.lifecycle) || agent.isBreached || agent.health === "unhealthy") return false;
   if ((agent.rate?.roomAtMs(nowMs) ?? nowMs) > untilMs) return false;
   return agent.cooldownUntilMs <= untilMs && stateOf(agent.breaker, nowMs) !== "open";
 }

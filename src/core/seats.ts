@@ -71,8 +71,8 @@ export class Seats {
 
   /** The agent has come, or what it offers has changed. */
   seat(agent: Agent): Seat {
-    const { id, ordinal, capabilities, concurrency, weight, priority } = agent.identity;
-    const group = this.#groupOf(capabilities, agent.claimTypes);
+    const { id, ordinal, concurrency, weight, priority } = agent.identity;
+    const group = this.#groupOf(agent);
     let seat = this.#seats.get(id);
     if (seat === undefined || seat.agent !== agent) {
       if (seat !== undefined) this.unseat(id);
@@ -182,13 +182,15 @@ export class Seats {
     this.#watcher.groupWent(group);
   }
 
-  #groupOf(capabilities: readonly string[], claimTypes: readonly string[] | undefined): Group {
-    const key = profileKey(capabilities, claimTypes);
+  #groupOf({ identity, claimTypes }: Agent): Group {
+    const { capabilities, verified = [] } = identity;
+    const key = profileKey(capabilities, claimTypes, verified);
     let group = this.#groups.get(key);
     if (group !== undefined) return group;
     const profile: Profile = {
       key,
       capabilities: new Set(capabilities),
+      verified: new Set(verified),
       claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
     };
     const kinds = Array.from({ length: KINDS }, () => new LaneHeads("age"));

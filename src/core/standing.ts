@@ -12,7 +12,17 @@ import type { Pool } from "./pool.ts";
 import { mayServe, type Profile, type ServiceClass } from "./service-class.ts";
 
 /** What may speak against giving a task to an agent. */
-export const AGAINST = ["capability", "lifecycle", "breaker", "health", "gate", "rate", "failed", "slot"] as const;
+export const AGAINST = [
+  "capability",
+  "lifecycle",
+  "isolation",
+  "breaker",
+  "health",
+  "gate",
+  "rate",
+  "failed",
+  "slot",
+] as const;
 export type Against = (typeof AGAINST)[number];
 
 /** What its profile says: asked once for each kind of task and group of agents. */
@@ -23,6 +33,7 @@ export function againstKind(profile: Profile, kind: Pick<ServiceClass, "type" | 
 /** Hard conditions on the agent alone: asked whenever it has changed. */
 export function againstAgent(pool: Pool, agent: Agent, nowMs: number): Against | undefined {
   if (agent.lifecycle !== "ready") return "lifecycle";
+  if (agent.isBreached) return "isolation";
   const work = againstWork(pool, agent, nowMs);
   if (work !== undefined) return work;
   if (agent.cooldownUntilMs > nowMs || (agent.rate?.roomAtMs(nowMs) ?? nowMs) > nowMs) return "rate";
@@ -61,7 +72,7 @@ export interface Wanted {
   readonly gated: boolean;
 }
 
-const BEFORE_GATE: readonly (Against | undefined)[] = ["lifecycle", "breaker", "health"];
+const BEFORE_GATE: readonly (Against | undefined)[] = ["lifecycle", "isolation", "breaker", "health"];
 
 /** All of it: the first reason, what lasts before what passes by itself; undefined when it may be given the task. */
 export function firstAgainst(agent: Agent, profile: Profile, wanted: Wanted, nowMs: number): Against | undefined {

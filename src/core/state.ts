@@ -6,6 +6,7 @@ import type { Chooser } from "./chooser.ts";
 import { Due } from "./due.ts";
 import type { Gate } from "./gate.ts";
 import type { HeldLine } from "./held-line.ts";
+import { IsolationBook } from "./isolation.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import type { Rate } from "./rate.ts";
@@ -18,11 +19,15 @@ export interface NamespaceState {
   /** Open tasks, and settled ones whose commit isn't stored yet. */
   readonly tasks: Map<TaskId, Task>;
   readonly agents: Map<AgentId, Agent>;
+  /** Agents that are to be started anew once they are empty. */
+  readonly leaving: Set<AgentId>;
   /** Idempotency keys of `tasks`. */
   readonly keys: Map<string, TaskId>;
   readonly queues: Map<PoolId, PoolQueue>;
   /** Limits per minute, by the key that agents share or by the agent. */
   readonly rates: Map<string, Rate>;
+  /** Who has which context window, tool session and memory. */
+  readonly isolation: IsolationBook;
   readonly gates: Map<string, Gate>;
   /** Types that closed gates hold, and how many of them do. */
   readonly heldTypes: Map<string, number>;
@@ -60,9 +65,11 @@ export function emptyState(epoch: number): NamespaceState {
     pools: new Map(),
     tasks: new Map(),
     agents: new Map(),
+    leaving: new Set(),
     keys: new Map(),
     queues: new Map(),
     rates: new Map(),
+    isolation: new IsolationBook(),
     gates: new Map(),
     heldTypes: new Map(),
     dependents: new Map(),

@@ -8,8 +8,9 @@ import { halt, recover } from "./engine-life.ts";
 import { fallDue, isLive } from "./fall-due.ts";
 import { gateProbed, setGate } from "./gating.ts";
 import { currentLease, extendAll, started, vouch } from "./lease.ts";
+import { restartAgent, stopped, stopTheEmpty } from "./leave.ts";
 import { matchReady } from "./match.ts";
-import { failAgent, recoverAgent } from "./operator.ts";
+import { changeAgent, drainAgent, failAgent, recoverAgent, verifyCapability } from "./operator.ts";
 import { admitHeld, letGo, refuseHeld, submit } from "./overflow.ts";
 import { changePool, createPool, deletePool, drainPool, setMode } from "./pool-life.ts";
 import { releasePayload } from "./quarantine.ts";
@@ -18,7 +19,7 @@ import { notFound, report, stale } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { addAgent, becomeReady, exited, join, probed, removeAgent } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
-import { resetBreakers } from "./work-record.ts";
+import { resetAgent, resetBreakers } from "./work-record.ts";
 
 /**
  * Carries out one command. Throws `PoolError` when it is refused; then nothing durable has been recorded for it.
@@ -72,6 +73,18 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return failAgent(state, command, turn);
     case "recover_agent":
       return recoverAgent(state, command, turn);
+    case "change_agent":
+      return changeAgent(state, command, turn);
+    case "verify_capability":
+      return verifyCapability(state, command, turn);
+    case "drain_agent":
+      return drainAgent(state, command, turn);
+    case "restart_agent":
+      return restartAgent(state, command, turn);
+    case "agent_stopped":
+      return stopped(state, command.agentId, undefined, turn);
+    case "reset_agent":
+      return resetAgent(state, command.agentId, turn);
     case "remove_agent":
       return removeAgent(state, command.agentId, turn);
     case "agent_ready":
@@ -116,6 +129,7 @@ export function dueFirst(state: NamespaceState, turn: Turn): void {
 
 /** Matches once, and answers the claims that were given work. */
 export function matchLast(state: NamespaceState, turn: Turn): void {
+  stopTheEmpty(state, turn);
   for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
   matchReady(state, turn);
   // What was matched has left room to those who wait for it.

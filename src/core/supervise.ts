@@ -1,15 +1,16 @@
 /** The life of agents: they come up, die, are started again or left alone, fall silent and go. */
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
-import type { Random } from "../base/random.ts";
-import { below } from "../base/random.ts";
 import { afterDeath, type RestartOptions } from "../policies/restart.ts";
-import type { Agent, AgentIdentity, Isolation, LastExit, Lifecycle } from "./agent.ts";
+import { type Agent, type AgentIdentity, isWatched, type LastExit, type Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS } from "./apply/agents.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
-import { endAllOn } from "./lease.ts";
+import { knownAgent } from "./known-agent.ts";
+import { currentLease, endAllOn } from "./lease.ts";
+import { stopped } from "./leave.ts";
 import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
+import { newIsolation } from "./spawn.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
@@ -23,18 +24,18 @@ export function addAgent(state: NamespaceState, { agent }: Extract<Command, { ty
 }
 
 export function removeAgent(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
-  const agent = state.agents.get(agentId);
-  if (agent === undefined) throw new PoolError("not_found", `no agent ${agentId}`, { details: { agentId } });
+  const agent = knownAgent(state, agentId);
   closeClaim(agent, turn);
-  endAllOn(
-    state,
-    agentId,
-    { name: "released", error: { code: "agent_removed", message: "its agent was removed" } },
-    turn,
-  );
+  const running = [...agent.runs.values()];
+  const released = running.filter((run) => currentLease(state, run) !== undefined).length;
+  for (const { taskId, fence, orphaned } of running) {
+    if (!orphaned) turn.request({ type: "stop", agentId, taskId, fence });
+  }
+  const error = { code: "agent_removed", message: "its agent was removed" };
+  endAllOn(state, agentId, { name: "released", error }, turn);
   turn.record({ type: "agent.removed", agentId, pool: agent.identity.pool });
   if (agent.identity.kind !== "remote") turn.request({ type: "close_agent", agentId });
-  return DONE;
+  return { type: "removed", released };
 }
 
 function existing(state: NamespaceState, id: PoolId): Pool {
@@ -86,8 +87,9 @@ export function join(state: NamespaceState, command: Extract<Command, { type: "j
   const error = { code: "replaced", message: "its agent was replaced" };
   endAllOn(state, id, { name: "lost", blame: "agent", kill: false, error }, turn);
   if (known.claim !== undefined) closeClaim(known, turn);
-  const { failed } = known.identity;
-  turn.record({ type: "agent.added", agent: { ...agent, id, ordinal, ...(failed === undefined ? {} : { failed }) } });
+  // What has been said of it and found out about it is its own, not its process's.
+  const { failed, drained, verified } = known.identity;
+  turn.record({ type: "agent.added", agent: { ...agent, id, ordinal, failed, drained, verified } });
   if (!live) becomeReady(state, id, turn);
   else turn.record({ type: "agent.seen", agentId: id, atMs: turn.nowMs });
   return { type: "agent", agentId: id };
@@ -118,7 +120,10 @@ export function becomeReady(state: NamespaceState, agentId: AgentId, turn: Turn)
   const comesUp = agent.lifecycle === "starting" || agent.lifecycle === "restarting";
   const isBack = agent.lifecycle === "crashed" && agent.identity.kind === "remote";
   if (agent.lifecycle === "restarting") beginAnew(agent, turn);
-  if (comesUp || isBack) turn.record({ type: "agent.lifecycle", agentId, lifecycle: "ready", atMs: turn.nowMs });
+  if (!comesUp && !isBack) return DONE;
+  turn.record({ type: "agent.lifecycle", agentId, lifecycle: "ready", atMs: turn.nowMs });
+  if (agent.identity.drained)
+    turn.record({ type: "agent.lifecycle", agentId, lifecycle: "draining", atMs: turn.nowMs });
   return DONE;
 }
 
@@ -129,9 +134,10 @@ export function exited(state: NamespaceState, command: Extract<Command, { type: 
   const { agentId, exit } = command;
   const agent = state.agents.get(agentId);
   if (agent === undefined || !ALIVE.includes(agent.lifecycle)) return DONE;
-  endAllOn(state, agentId, death(exit), turn);
   const { code, signal, reason, logTail } = exit;
   const lastExit: LastExit = { code, signal, reason, logTail, atMs: turn.nowMs };
+  if (agent.leaving?.stopping === true) return stopped(state, agentId, lastExit, turn);
+  endAllOn(state, agentId, death(exit), turn);
   const decision = afterDeath(agent, turn.nowMs, turn.random, restartOptions(state, agent));
   const crashed = { type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs, lastExit } as const;
   if (decision.name === "restart") {
@@ -190,14 +196,9 @@ export function startAgain(state: NamespaceState, agent: Agent, turn: Turn): voi
   turn.request({ type: "start_agent", agentId });
 }
 
-function newIsolation(random: Random): Isolation {
-  const id = (): string => Array.from({ length: 32 }, () => below(random, 16).toString(16)).join("");
-  return { contextWindowId: id(), toolSessionId: id(), memoryHandleId: id() };
-}
-
 /** A remote agent gives no sign of life: no open claim, no heartbeat, no report. */
 export function checkSilence(state: NamespaceState, agent: Agent, turn: Turn): void {
-  if (agent.lifecycle !== "ready" || agent.identity.kind !== "remote") return;
+  if (!isWatched(agent) || agent.identity.kind !== "remote") return;
   const agentId = agent.identity.id;
   const { ttlMs } = poolOf(state, agent.identity.pool).options.lease;
   const silentAtMs = (agent.claim === undefined ? agent.lastSeenAtMs : turn.nowMs) + ttlMs;
@@ -218,7 +219,7 @@ export function forgetSilent(state: NamespaceState, agent: Agent, turn: Turn): v
 /** Bad probes in a row make a daemon unhealthy and end its process; those of a full one don't count. */
 export function probed(state: NamespaceState, command: Extract<Command, { type: "agent_probed" }>, turn: Turn): Reply {
   const agent = state.agents.get(command.agentId);
-  if (agent === undefined || agent.lifecycle !== "ready") return DONE;
+  if (agent === undefined || !isWatched(agent) || agent.leaving?.stopping === true) return DONE;
   const agentId = agent.identity.id;
   if (!command.good && agent.runs.size >= agent.identity.concurrency) return DONE;
   const good = command.good ? agent.probes.good + 1 : 0;

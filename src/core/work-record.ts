@@ -1,4 +1,5 @@
 /** What an agent's work says of it: its breaker, its passive health, and the trials that let it come back. */
+import type { AgentId } from "../base/ids.ts";
 import {
   acquire,
   type BreakerOutcome,
@@ -11,11 +12,13 @@ import {
   settle,
   stateOf,
 } from "../policies/breaker/breaker.ts";
+import type { BreakerOptions } from "../policies/breaker/options.ts";
 import { judge, TRIAL_MS } from "../policies/health.ts";
 import { Outcomes } from "../policies/outcomes.ts";
 import { isHalfOpen } from "./admits.ts";
 import type { Agent } from "./agent.ts";
-import type { Command, Reply } from "./command.ts";
+import { type Command, DONE, type Reply } from "./command.ts";
+import { knownAgent } from "./known-agent.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
 import { agentOf, type NamespaceState, poolOf } from "./state.ts";
@@ -161,6 +164,32 @@ export function beginAnew(agent: Agent, turn: Turn): void {
   if (agent.outcomes.length > 0) turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
 }
 
+/**
+ * An operator clears what an agent's work has said of it. An open breaker may try at once, with its permits and no more,
+ * and one that is unhealthy by its outcomes gets its trial at once: nobody is healthy because it is said so.
+ */
+export function resetAgent(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
+  const agent = knownAgent(state, agentId);
+  const { breaker: options } = poolOf(state, agent.identity.pool).options;
+  turn.record({ type: "agent.reset", agentId });
+  if (agent.findings.get("passive")?.health === "unhealthy") {
+    turn.record({ type: "agent.trial", agentId, untilMs: turn.nowMs });
+  } else {
+    turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
+    hearWork(agent, { health: "healthy", reason: "" }, turn);
+  }
+  const word = stateOf(agent.breaker, turn.nowMs);
+  if (options !== false && word === "open") tellBreaker(agent, halfOpened(agent, turn, options), turn);
+  else if (word === "closed" && agent.breaker !== NEW_BREAKER) {
+    tellBreaker(agent, reset(agent.breaker, turn.nowMs), turn);
+  }
+  return DONE;
+}
+
+function halfOpened({ breaker }: Agent, turn: Turn, options: BreakerOptions): Step {
+  return probe(breaker, turn.nowMs, { ...options, probeHalfOpens: true });
+}
+
 /** An operator lets open breakers try at once, with their permits and no more; answers how many were open. */
 export function resetBreakers(
   state: NamespaceState,
@@ -173,7 +202,7 @@ export function resetBreakers(
     const { breaker: options } = poolOf(state, agent.identity.pool).options;
     if (options === false || stateOf(agent.breaker, turn.nowMs) !== "open") continue;
     count += 1;
-    tellBreaker(agent, probe(agent.breaker, turn.nowMs, { ...options, probeHalfOpens: true }), turn);
+    tellBreaker(agent, halfOpened(agent, turn, options), turn);
   }
   return { type: "count", count };
 }

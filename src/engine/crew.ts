@@ -136,6 +136,14 @@ export class Crew {
     void this.#members.get(id)?.driver.close();
   }
 
+  /** Stops it, to be started anew; kinds without a process of their own have no death to tell. */
+  async stopAgent(id: AgentId): Promise<void> {
+    const member = this.#members.get(id);
+    member?.probing?.cancel();
+    await member?.driver.close();
+    this.#options.tell({ type: "agent_stopped", agentId: id });
+  }
+
   /** It was removed. */
   async dismiss(id: AgentId): Promise<void> {
     const member = this.#members.get(id);

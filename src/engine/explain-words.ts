@@ -14,7 +14,7 @@ interface Pair {
 }
 
 /** What is missing, or in the way. */
-export function againstDetail(reason: Against, { agent, profile, task }: Pair): string {
+export function againstDetail(reason: Exclude<Against, "isolation">, { agent, profile, task }: Pair): string {
   switch (reason) {
     case "capability":
       return missingOf(profile, task);
@@ -54,12 +54,12 @@ function slotDetail(agent: Agent, { spec }: Task): string {
   return "it has not asked for work";
 }
 
-function missingOf({ capabilities, claimTypes }: Profile, { spec }: Task): string {
+function missingOf({ capabilities, verified, claimTypes }: Profile, { spec }: Task): string {
   if (claimTypes !== undefined && !claimTypes.has(spec.type)) {
     const asked = [...claimTypes].join(", ") || "nothing";
     return `it asks for other types than ${spec.type}: ${asked}`;
   }
-  const missing = spec.requires.filter((capability) => !capabilities.has(capability));
+  const missing = spec.requires.filter((capability) => !capabilities.has(capability) && !verified?.has(capability));
   return missing.length > 0 ? `it lacks ${missing.join(", ")}` : `it does not take type ${spec.type}`;
 }
 
@@ -157,6 +157,7 @@ const CHANGES: Readonly<Record<Waiting["reason"], (waiting: Waiting, view: TaskV
 /** What an agent, any of those that could take the task, would have to do. */
 const REMEDIES: Readonly<Record<Exclude<Against, "capability">, string>> = {
   lifecycle: "come up",
+  isolation: "have ids of their own again",
   breaker: "have its breaker closed",
   health: "become healthy",
   gate: "have its gate opened",

@@ -10,6 +10,7 @@ import { type Against, firstAgainst, type Wanted } from "../core/standing.ts";
 import type { NamespaceState } from "../core/state.ts";
 import type { Task } from "../core/task.ts";
 import { againstDetail, changesFor, storyOf, summaryOf } from "./explain-words.ts";
+import { notesOf } from "./isolation.ts";
 import { agentsInOrder } from "./present.ts";
 import type { ExplainedAgent, ExplainView, TaskView } from "./view.ts";
 
@@ -60,6 +61,7 @@ function consider(state: NamespaceState, task: Task, nowMs: number): Considered 
     if (reason === undefined) return { id, name };
     against[reason] = (against[reason] ?? 0) + 1;
     const profile = queue.seats.profileOf(id) as Profile;
+    if (reason === "isolation") return { id, name, reason, detail: `it ${notesOf(state, agent).join("; it ")}` };
     return { id, name, reason, detail: againstDetail(reason, { agent, profile, task, nowMs }) };
   });
   return { agents, against };

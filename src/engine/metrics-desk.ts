@@ -1,5 +1,4 @@
 /** What has been counted, and what can be seen right now, as metrics and analytics of a pool. */
-import type { Agent } from "../core/agent.ts";
 import { oldestAtMs } from "../core/place.ts";
 import { analyse, perHour } from "../policies/analytics.ts";
 import { existingPool, type Frame } from "./frame.ts";
@@ -53,7 +52,7 @@ export class MetricsDesk {
       throughputPerHour: perHour(lastHour.completed, lastHour.elapsedMs) ?? 0,
       healthScore: healthScore({
         byStatus: view.byStatus,
-        breached: sharesIdentity([...state.agents.values()]),
+        breached: agents.some(({ isBreached }) => isBreached),
         queueIsFull: counts.queued > FULL_SHARE * pool.options.queue.limit,
       }),
       deadLetters: counts.deadLetters,
@@ -114,17 +113,4 @@ export function healthScore({
   const score = 1 - 0.5 * failedShare - (breached ? 0.2 : 0) - (queueIsFull ? 0.1 : 0);
   // Tenths do not add up in binary: what is shown is what people would reckon.
   return Math.min(1, Math.max(0, Math.round(score * 1e9) / 1e9));
-}
-
-/** Two agents have the same context window, tool session or memory. */
-function sharesIdentity(agents: readonly Agent[]): boolean {
-  const seen = new Set<string>();
-  for (const { isolation } of agents) {
-    for (const [kind, id] of Object.entries(isolation)) {
-      const key = `${kind} ${id}`;
-      if (seen.has(key)) return true;
-      seen.add(key);
-    }
-  }
-  return false;
 }

@@ -46,6 +46,9 @@ export class Performer {
       case "kill_agent":
         crew.kill(effect.agentId, effect.reason);
         break;
+      case "stop_agent":
+        void crew.stopAgent(effect.agentId);
+        break;
       case "close_agent":
         void crew.dismiss(effect.agentId);
         break;

@@ -221,6 +221,37 @@ export interface AnalyticsView {
   errorRate: number | null;
 }
 
+/** Which agents of a pool share with others, of any pool, what no two agents may share. */
+export interface IsolationView {
+  at: string;
+  /** Agents of the pool, and how many of them are not isolated. */
+  total: number;
+  breached: number;
+  agents: readonly {
+    id: string;
+    name: string;
+    contextWindowId: string;
+    toolSessionId: string;
+    memoryHandleId: string;
+    /** False: it is given no new work. */
+    isolated: boolean;
+    /** Who has the same ids, and which: one note per agent, those of the first ten for each id. */
+    notes: readonly string[];
+  }[];
+  /** Breaches since the engine started that an agent of the pool took part in: the latest, those that go on at the end. */
+  history: readonly BreachView[];
+}
+
+export interface BreachView {
+  field: "contextWindowId" | "toolSessionId" | "memoryHandleId";
+  value: string;
+  /** All who have taken part, the first hundred. */
+  agents: readonly { id: string; name: string; pool: string }[];
+  since: string;
+  /** Absent while it goes on. */
+  until?: string;
+}
+
 /** A payload that its pool does not take. */
 export interface QuarantineView {
   fingerprint: string;

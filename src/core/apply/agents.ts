@@ -1,12 +1,12 @@
 /** Agents: who they are, whether they live, what they are asked. */
 
 import { assert } from "../../base/assert.ts";
-import type { AgentId, PoolId } from "../../base/ids.ts";
+import type { AgentId } from "../../base/ids.ts";
 import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
 import { Outcomes } from "../../policies/outcomes.ts";
-import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, NO_STATS, type Run } from "../agent.ts";
+import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, type Isolation, NO_STATS, type Run } from "../agent.ts";
 import type { Event } from "../event.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { hearOperator, judge } from "./health.ts";
@@ -21,7 +21,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
   pool.agentIds.add(identity.id);
   if (known !== undefined) {
     known.identity = identity;
-    known.isolation = identity.isolation;
+    isolate(state, known, identity.isolation, nowMs);
     known.rate = rateOf(state, identity);
     known.claimTypes = undefined;
     queueOf(state, identity.pool).seats.seat(known);
@@ -31,17 +31,20 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
   const agent: Agent = {
     identity,
     isolation: identity.isolation,
+    isBreached: false,
     lifecycle: "starting",
     health: "healthy",
     healthReason: "",
     findings: new Map(),
     runs: new Map(),
+    runsAtCut: 0,
     cooldownUntilMs: 0,
     cooldownMs: 0,
     claim: undefined,
     claimTypes: undefined,
     lastSeenAtMs: nowMs,
     restarts: 0,
+    leaving: undefined,
     restartsAtMs: [],
     readyAtMs: undefined,
     warming: undefined,
@@ -58,18 +61,42 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
   };
   hearOperator(agent, nowMs);
   state.agents.set(identity.id, agent);
+  isolate(state, agent, identity.isolation, nowMs);
   queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
 }
 
 export function changeAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number): void {
   const agent = agentOf(state, identity.id);
+  const sameRate = JSON.stringify(agent.identity.rate) === JSON.stringify(identity.rate);
   agent.identity = identity;
+  agent.runsAtCut = agent.runs.size > identity.concurrency ? agent.runs.size : 0;
+  if (!sameRate) agent.rate = rateOf(state, identity);
+  isolate(state, agent, identity.isolation, nowMs);
   hearOperator(agent, nowMs);
+  queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
 }
 
-export function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId): void {
+/** Who shares an id with another is flagged, and so is the other; whoever is left with it alone is not any more. */
+export function isolate(state: NamespaceState, agent: Agent, isolation: Isolation | undefined, nowMs: number): void {
+  if (isolation !== undefined) agent.isolation = isolation;
+  for (const id of state.isolation.set(agent.identity, isolation, nowMs)) {
+    const other = state.agents.get(id);
+    const isBreached = state.isolation.isBreached(id);
+    if (other === undefined || other.isBreached === isBreached) continue;
+    other.isBreached = isBreached;
+    if (other !== agent) rosterChanged(state, other, nowMs);
+  }
+}
+
+export function removeAgent(
+  state: NamespaceState,
+  { agentId: id, pool: poolId }: Extract<Event, { type: "agent.removed" }>,
+  nowMs: number,
+): void {
+  const agent = state.agents.get(id);
+  if (agent !== undefined) isolate(state, agent, undefined, nowMs);
   const queue = queueOf(state, poolId);
   queue.seats.unseat(id);
   const reservedFor = queue.reservations.taskOf(id);
@@ -78,6 +105,7 @@ export function removeAgent(state: NamespaceState, id: AgentId, poolId: PoolId):
   leaveRate(state, id);
   poolOf(state, poolId).agentIds.delete(id);
   state.agents.delete(id);
+  state.leaving.delete(id);
   state.dirty.add(poolId);
 }
 
@@ -89,16 +117,21 @@ export function moveAgent(
   const agent = agentOf(state, event.agentId);
   const legal: readonly string[] = AGENT_LIFECYCLE[agent.lifecycle];
   assert(legal.includes(event.lifecycle), `an agent goes from ${agent.lifecycle} to ${event.lifecycle}`);
+  const isBackFromRest = agent.lifecycle === "draining" && event.lifecycle === "ready";
   if (agent.lifecycle === "quarantined") agent.onTrial = event.lifecycle === "restarting";
   // A crash that is followed by a restart, not by a quarantine, ends the trial: it had been stable.
   if (event.lifecycle === "crashed" && event.retryAtMs !== undefined) agent.onTrial = false;
   agent.lifecycle = event.lifecycle;
+  if (event.lifecycle !== "draining") {
+    agent.leaving = undefined;
+    state.leaving.delete(event.agentId);
+  }
   agent.retryAtMs = event.retryAtMs;
   if (event.lastExit !== undefined) agent.lastExit = event.lastExit;
   if (event.restartsAtMs !== undefined) agent.restartsAtMs = event.restartsAtMs;
-  if (event.isolation !== undefined) agent.isolation = event.isolation;
+  if (event.isolation !== undefined) isolate(state, agent, event.isolation, nowMs);
   if (event.lifecycle === "restarting") agent.restarts += 1;
-  if (event.lifecycle === "ready") {
+  if (event.lifecycle === "ready" && !isBackFromRest) {
     agent.readyAtMs = event.atMs;
     agent.warming = begin(nowMs);
     agent.lastSeenAtMs = event.atMs;
@@ -110,7 +143,7 @@ export function moveAgent(
   if (event.retryAtMs !== undefined) {
     state.due.add({ kind: "retry_agent", atMs: event.retryAtMs, agentId: event.agentId });
   }
-  if (agent.identity.kind === "remote") watch(state, agent, event.atMs);
+  if (agent.identity.kind === "remote" && !isBackFromRest) watch(state, agent, event.atMs);
   rosterChanged(state, agent, nowMs);
 }
 
@@ -122,6 +155,20 @@ function watch(state: NamespaceState, { identity, lifecycle }: Agent, atMs: numb
   const { ttlMs } = poolOf(state, pool).options.lease;
   if (lifecycle === "ready") state.due.add({ kind: "silent", atMs: atMs + ttlMs, agentId });
   if (lifecycle === "crashed") state.due.add({ kind: "gone", atMs: atMs + FORGET_SILENT_MS, agentId });
+}
+
+export function leave(state: NamespaceState, { agentId, leaving }: Extract<Event, { type: "agent.leaving" }>): void {
+  agentOf(state, agentId).leaving = leaving;
+  state.leaving.add(agentId);
+  if (!leaving.stopping) state.due.add({ kind: "leave", atMs: leaving.untilMs, agentId });
+}
+
+/** Balancers hold on to the measure, so it is emptied, not replaced. */
+export function clearRecord(agent: Agent): void {
+  agent.stats = NO_STATS;
+  agent.measure.typeLatencyMs.clear();
+  const { typeLatencyMs: _, ...figures } = newMeasure();
+  Object.assign(agent.measure, figures);
 }
 
 /** What waits for time only is looked at again when it has passed. */

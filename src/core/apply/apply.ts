@@ -65,7 +65,16 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       agents.changeAgent(state, event.agent, nowMs);
       break;
     case "agent.removed":
-      agents.removeAgent(state, event.agentId, event.pool);
+      agents.removeAgent(state, event, nowMs);
+      break;
+    case "agent.leaving":
+      agents.leave(state, event);
+      break;
+    case "agent.reset":
+      agents.clearRecord(agentOf(state, event.agentId));
+      break;
+    case "agent.spawned":
+      agents.isolate(state, agentOf(state, event.agentId), event.isolation, nowMs);
       break;
     case "agent.lifecycle":
       agents.moveAgent(state, event, nowMs);

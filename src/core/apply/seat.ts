@@ -24,6 +24,6 @@ export function refresh(state: NamespaceState, agent: Agent, nowMs: number): voi
   if (free) state.dirty.add(agent.identity.pool);
 }
 
-function isServing({ lifecycle, health, cooldownUntilMs }: Agent, nowMs: number): boolean {
-  return lifecycle === "ready" && health !== "unhealthy" && cooldownUntilMs <= nowMs;
+function isServing({ lifecycle, isBreached, health, cooldownUntilMs }: Agent, nowMs: number): boolean {
+  return lifecycle === "ready" && !isBreached && health !== "unhealthy" && cooldownUntilMs <= nowMs;
 }
