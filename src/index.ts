@@ -6,6 +6,7 @@ export type { ChooseAgent as PoolStrategy, StrategyCandidate, StrategyTask } fro
 export { type FunctionAgent, type FunctionAgentOptions, functionAgent } from "./engine/library/agents.ts";
 export type { LibraryPoolOptions, TroupeOptions } from "./engine/library/open.ts";
 export type { ExecuteOptions, Pool, SubmittedTask } from "./engine/library/pool.ts";
+export type { PoolAgent } from "./engine/library/pool-agent.ts";
 export {
   createPool,
   createTroupe,
@@ -20,6 +21,7 @@ export type {
   AnalyticsView,
   AttemptView,
   ExplainView,
+  IsolationView,
   Page,
   PoolMetricsView,
   PoolView,

@@ -7,6 +7,7 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Outcome } from "../core/outcome.ts";
+import type { LogTail } from "./log-tail.ts";
 
 /** What an attempt gives its agent. Values are the agent's own copies. */
 export interface AttemptTask {
@@ -75,6 +76,8 @@ export interface AgentDriver {
    * stopped (SIGSTOP).
    */
   alive(): boolean;
+  /** What it has written, the last of it; undefined when the kind has no output that we see. */
+  readonly log?: LogTail;
   /** Stops it for a restart or a removal: asks, then kills after `stopMs`; resolves when it is gone. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -30,6 +30,8 @@ interface StopReasons {
 
 class Command implements AgentDriver {
   readonly identity: AgentIdentity;
+  /** What its runs have said besides their results. */
+  readonly log = new LogTail();
   readonly #options: CommandOptions;
   readonly #context: ProcessContext;
   readonly #directory: string;
@@ -104,7 +106,11 @@ class Command implements AgentDriver {
     });
     const complaints = new LogTail();
     const decoder = new StringDecoder("utf8");
-    ward.stderr.on("data", (chunk: Buffer) => complaints.push(decoder.write(chunk)));
+    ward.stderr.on("data", (chunk: Buffer) => {
+      const text = decoder.write(chunk);
+      complaints.push(text);
+      this.log.push(text);
+    });
     ward.stdin?.end(this.#options.stdin === "json" ? encodeRequest(task) : promptOf(task));
 
     await ward.exited;

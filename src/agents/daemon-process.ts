@@ -45,12 +45,12 @@ export class DaemonProcess {
   readonly connections = new Agent(CONNECTIONS);
   readonly tail = new LogTail();
   readonly #options: DaemonOptions;
-  readonly #context: ProcessContext;
+  readonly #context: ProcessContext & { readonly log: LogTail };
   readonly #stopping = new AbortController();
   #ward: Ward | undefined;
   #ready = false;
 
-  constructor(place: DaemonPlace, options: DaemonOptions, context: ProcessContext) {
+  constructor(place: DaemonPlace, options: DaemonOptions, context: ProcessContext & { readonly log: LogTail }) {
     this.place = place;
     this.#options = options;
     this.#context = context;
@@ -154,7 +154,9 @@ export class DaemonProcess {
     for (const stream of [ward.stdout, ward.stderr]) {
       const decoder = new StringDecoder("utf8");
       stream.on("data", (chunk: Buffer) => {
-        this.tail.push(decoder.write(chunk));
+        const text = decoder.write(chunk);
+        this.tail.push(text);
+        this.#context.log.push(text);
         if (log !== undefined && log.writableLength < LOG_BUFFER_LIMIT) log.write(chunk);
       });
     }

@@ -6,6 +6,7 @@ import { authorization, type DaemonEnd, DaemonProcess } from "./daemon-process.t
 import { directoryOf, removeDirectory } from "./directory.ts";
 import { type HttpCall, type HttpEnd, httpCall } from "./http-call.ts";
 import { endOfAnswer } from "./http-outcome.ts";
+import { LogTail } from "./log-tail.ts";
 import type { ProcessContext } from "./process-context.ts";
 import { cancelled, failed, killed, RESULT_LIMIT_BYTES, released, tooLarge } from "./run-end.ts";
 import { encodeRequest } from "./run-request.ts";
@@ -35,6 +36,8 @@ interface Term {
 
 class Daemon implements DaemonDriver {
   readonly identity: AgentIdentity;
+  /** Over all its incarnations. */
+  readonly log = new LogTail();
   readonly #options: DaemonOptions;
   readonly #context: ProcessContext;
   readonly #directory: string;
@@ -123,7 +126,7 @@ class Daemon implements DaemonDriver {
     const port = await this.#takePort();
     if (port === undefined) return tell(events, { code: null, signal: null, reason: "no port is free" }, []);
     const place = { ordinal: this.identity.ordinal, port, directory: this.#directory };
-    const process = new DaemonProcess(place, this.#options, this.#context);
+    const process = new DaemonProcess(place, this.#options, { ...this.#context, log: this.log });
     this.#process = process;
     if (term.closed) await process.stop();
     const end = await process.live(() => events.ready());

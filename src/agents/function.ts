@@ -3,6 +3,7 @@ import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { AgentDriver, AgentEvents, Attempt, AttemptTask, RunEnd } from "./agent.ts";
 import { type Classify, endOfThrown } from "./agent-error.ts";
+import { LogTail } from "./log-tail.ts";
 import { succeeded } from "./run-end.ts";
 
 /** What a function gets. */
@@ -66,6 +67,8 @@ class Call implements AgentCall {
 
 class FunctionDriver implements AgentDriver {
   readonly identity: AgentIdentity;
+  /** What it has said by `log`. */
+  readonly log = new LogTail();
   readonly #run: AgentFunction;
   readonly #log: (message: string) => void;
   readonly #endOf: (thrown: unknown) => RunEnd;
@@ -74,7 +77,10 @@ class FunctionDriver implements AgentDriver {
   constructor(identity: AgentIdentity, run: AgentFunction, { log = discard, classify }: FunctionOptions) {
     this.identity = identity;
     this.#run = run;
-    this.#log = log;
+    this.#log = (message) => {
+      this.log.push(`${message}\n`);
+      log(message);
+    };
     this.#endOf = (thrown) => endOfThrown(thrown, classify);
   }
 

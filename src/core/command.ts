@@ -4,7 +4,7 @@ import type { Json } from "../base/json.ts";
 import type { AgentIdentity, Health, Isolation } from "./agent.ts";
 import type { GateProbe } from "./gate.ts";
 import type { Outcome } from "./outcome.ts";
-import type { PoolMode, PoolOptions } from "./pool.ts";
+import type { AgentTemplate, PoolMode, PoolOptions } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import type { RateOptions } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
@@ -42,7 +42,12 @@ export type Command =
   | { readonly type: "gate_probed"; readonly name: string; readonly available: boolean; readonly reason: string }
   /** Cancels what is open and removes pool and agents. */
   | { readonly type: "delete_pool"; readonly pool: PoolId }
-  | { readonly type: "add_agent"; readonly agent: Omit<AgentIdentity, "ordinal"> }
+  | {
+      readonly type: "add_agent";
+      readonly agent: Omit<AgentIdentity, "ordinal">;
+      /** Added by itself, not with its pool: the entry that it brings, and `size.max` bounds it. */
+      readonly template?: AgentTemplate | undefined;
+    }
   | { readonly type: "fail_agent"; readonly agentId: AgentId; readonly reason: string }
   | { readonly type: "recover_agent"; readonly agentId: AgentId }
   /** What is not named stays; a rate of null takes the known one away. */

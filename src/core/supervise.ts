@@ -15,9 +15,15 @@ import { type NamespaceState, poolOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
 
-export function addAgent(state: NamespaceState, { agent }: Extract<Command, { type: "add_agent" }>, turn: Turn): Reply {
+export function addAgent(state: NamespaceState, command: Extract<Command, { type: "add_agent" }>, turn: Turn): Reply {
+  const { agent, template } = command;
   const pool = existing(state, agent.pool);
   refuseTaken(state, agent);
+  if (template !== undefined) {
+    refuseCrowd(state, pool);
+    const others = pool.options.agents.filter(({ name }) => name === undefined || name !== template.name);
+    turn.record({ type: "pool.changed", pool: pool.id, options: { ...pool.options, agents: [...others, template] } });
+  }
   turn.record({ type: "agent.added", agent: { ...agent, ordinal: pool.nextOrdinal } });
   turn.request({ type: "start_agent", agentId: agent.id });
   return { type: "agent", agentId: agent.id };

@@ -141,6 +141,7 @@ export class Crew {
     const member = this.#members.get(id);
     member?.probing?.cancel();
     await member?.driver.close();
+    if (member?.state === "up") member.state = "down";
     this.#options.tell({ type: "agent_stopped", agentId: id });
   }
 

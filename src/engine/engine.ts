@@ -6,12 +6,14 @@ import { PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId, type TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import { createSystemRandom, type Entropy, systemEntropy } from "../base/random.ts";
+import type { Health } from "../core/agent.ts";
 import type { Command, RunHere } from "../core/command.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import { restore } from "../core/restore.ts";
 import type { NamespaceState } from "../core/state.ts";
 import type { Selection } from "../policies/selector.ts";
 import type { SettledRow } from "../stores/store.ts";
+import { AgentDesk } from "./agent-desk.ts";
 import { Crew } from "./crew.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { EventHub, type ListenOptions } from "./event-hub.ts";
@@ -24,7 +26,7 @@ import { HeldCalls } from "./held-calls.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
-import { LIMIT_DEFAULTS } from "./options/agent.ts";
+import { type AgentChangeInput, LIMIT_DEFAULTS, type NewAgentInput } from "./options/agent.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
@@ -38,7 +40,7 @@ import { RoutingDesk } from "./routing-desk.ts";
 import { type Ends, TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
-import type { Engine, EngineHealth, FailInput, JoinInput, TaskFilter } from "./troupe.ts";
+import type { Engine, EngineHealth, FailInput, JoinInput, StopOptions, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
 import type { GateView, PoolHealthView, PoolView } from "./view.ts";
 import { Waiters } from "./waiters.ts";
@@ -113,6 +115,7 @@ class RunningEngine implements LocalEngine {
   readonly #pools: PoolDesk;
   readonly #tasks: TaskDesk;
   readonly #workers: WorkerDesk;
+  readonly #agents: AgentDesk;
   readonly #metrics: MetricsDesk;
   readonly #events: EventHub;
   readonly #routing: RoutingDesk;
@@ -188,6 +191,7 @@ class RunningEngine implements LocalEngine {
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
+    this.#agents = new AgentDesk(this.#frame, metrics);
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
     this.#routing = new RoutingDesk(this.#frame, { metrics, random, routing: options.routing });
     this.#gates = new GateDesk(this.#frame);
@@ -267,18 +271,31 @@ class RunningEngine implements LocalEngine {
   replay = (id: string, edit?: EditInput) => this.#tasks.replay(id, edit);
   discard = (id: string) => this.#tasks.discard(id);
 
-  join = (pool: string, agent: JoinInput) => this.#workers.join(pool, agent);
-  agents = (pool: string) => this.#workers.agents(pool);
-  agent = (id: string) => this.#workers.agent(id);
-  failAgent = (id: string, reason?: string) => this.#workers.failAgent(id, reason);
-  recoverAgent = (id: string) => this.#workers.recoverAgent(id);
+  join = async (pool: string, agent: JoinInput) => {
+    const joined = await this.#workers.join(pool, agent);
+    return { ...joined, agent: this.#agents.get(joined.id) };
+  };
+  agents = (pool: string) => this.#agents.list(pool);
+  agent = (id: string) => this.#agents.get(id);
+  addAgent = (pool: string, agent: NewAgentInput) => this.#agents.add(pool, agent);
+  changeAgent = (id: string, change: AgentChangeInput) => this.#agents.change(id, change);
+  verifyCapability = (id: string, capability: string) => this.#agents.verify(id, capability);
+  removeAgent = (id: string, options?: StopOptions) => this.#agents.remove(id, options);
+  failAgent = (id: string, reason?: string) => this.#agents.fail(id, reason);
+  recoverAgent = (id: string) => this.#agents.recover(id);
+  drainAgent = (id: string) => this.#agents.drain(id);
+  restartAgent = (id: string, options?: StopOptions) => this.#agents.restart(id, options);
+  restartPool = (pool: string, options?: StopOptions) => this.#agents.restartPool(pool, options);
+  resetAgent = (id: string) => this.#agents.reset(id);
+  logs = (id: string, options?: { after?: number | undefined }) => this.#agents.logs(id, options);
+  isolation = (pool: string) => this.#agents.isolation(pool);
   claim = (
     id: string,
     claim: { max: number; waitMs: number; types?: readonly string[] | undefined },
     signal: AbortSignal,
   ) => this.#workers.claim(id, claim, signal);
-  heartbeat = (id: string, attempts: readonly { taskId: string; fence: number }[]) =>
-    this.#workers.heartbeat(id, attempts);
+  heartbeat = (id: string, attempts: readonly { taskId: string; fence: number }[], health?: Health) =>
+    this.#workers.heartbeat(id, attempts, health);
   progress = (id: string, fence: number, progress: Json) => this.#workers.progress(id, fence, progress);
   complete = (id: string, fence: number, result: unknown, usage?: { tokens?: number; costUsd?: number }) =>
     this.#workers.complete(id, fence, result, usage);

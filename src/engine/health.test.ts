@@ -89,7 +89,8 @@ describe("the whole", () => {
 
 test("S4-B03 the health that is shown is the one by which work is given", () => {
   const world = createWorld({ agents: ["ada"] });
-  const shown = (): string => agentView(world.state, world.agent("ada")).health;
+  const shown = (): string =>
+    agentView(world.state, world.agent("ada"), { nowMs: world.nowMs, process: {}, counts: undefined }).health;
   failAgent(world, "ada");
   world.submit({ id: "t" });
   expect([shown(), world.status("t")]).toEqual(["unhealthy", "agent"]);
@@ -99,6 +100,8 @@ test("S4-B03 the health that is shown is the one by which work is given", () => 
 
 test("S0-L12 an agent shows no figure of memory or processor that nobody measures", () => {
   const world = createWorld({ agents: ["ada"] });
-  const shown = JSON.stringify(agentView(world.state, world.agent("ada")));
+  const shown = JSON.stringify(
+    agentView(world.state, world.agent("ada"), { nowMs: world.nowMs, process: {}, counts: undefined }),
+  );
   expect(shown).not.toMatch(/cpu|rss|heap|memory(?!HandleId)/i);
 });

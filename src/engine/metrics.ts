@@ -1,5 +1,5 @@
 /** Counts what has been committed, pool by pool: constant work per event, bounded memory. Starts anew with the engine. */
-import type { PoolId, TaskId } from "../base/ids.ts";
+import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { DurableEvent } from "../core/event.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { type Attempt, PRIORITY_NAMES, type PriorityName, type Settlement, type TaskSpec } from "../core/task.ts";
@@ -9,6 +9,8 @@ import type { Commit } from "../stores/store.ts";
 
 /** Types that are counted by themselves; all others are `other`. */
 export const TYPE_LIMIT = 1_000;
+/** The same for one agent. */
+export const AGENT_TYPE_LIMIT = 100;
 const OTHER = "other";
 
 export interface TypeCounts {
@@ -28,6 +30,13 @@ export interface PoolCounts {
   readonly activity: ActivityRing;
 }
 
+/** What is counted of one agent, of attempts that ended well or by its own fault. */
+export interface AgentCounts {
+  /** Of successes. */
+  readonly latency: Histogram;
+  readonly byType: Map<string, { succeeded: number; failed: number; latencySumMs: number }>;
+}
+
 /** An attempt that was lost, cancelled or given back does not say how long the work takes. */
 const TELLS_DURATION: Readonly<Record<Attempt["outcome"], boolean>> = {
   succeeded: true,
@@ -43,6 +52,7 @@ export class Metrics {
   readonly #state: NamespaceState;
   readonly #startedAtMs: number;
   readonly #pools = new Map<PoolId, PoolCounts>();
+  readonly #agents = new Map<AgentId, AgentCounts>();
 
   /** @param state - as it was restored: what is open already is counted once, here */
   constructor(state: NamespaceState, startedAtMs: number) {
@@ -54,6 +64,16 @@ export class Metrics {
   /** @returns counts of an existing pool */
   of(pool: PoolId): PoolCounts {
     return this.#of(pool);
+  }
+
+  /** Undefined while nothing has been counted. */
+  ofAgent(id: AgentId): AgentCounts | undefined {
+    return this.#agents.get(id);
+  }
+
+  /** Its counts begin anew. */
+  forgetAgent(id: AgentId): void {
+    this.#agents.delete(id);
   }
 
   /** Called for every commit, while all that it names is in the state. */
@@ -69,6 +89,9 @@ export class Metrics {
       case "pool.deleted":
         this.#pools.delete(event.pool);
         break;
+      case "agent.removed":
+        this.forgetAgent(event.agentId);
+        break;
       case "task.submitted":
         this.#of(event.spec.pool).byPriority[PRIORITY_NAMES[event.spec.priority]] += 1;
         break;
@@ -76,14 +99,14 @@ export class Metrics {
         if (event.number === 1) this.#firstLease(event.taskId, event.atMs);
         break;
       case "attempt.ended": {
-        const pool = this.#specOf(event.taskId)?.pool;
-        if (pool !== undefined) this.#attemptEnded(pool, event.attempt);
+        const spec = this.#specOf(event.taskId);
+        if (spec !== undefined) this.#attemptEnded(spec, event.attempt);
         break;
       }
       case "task.settled": {
         const spec = this.#specOf(event.taskId);
         if (spec === undefined) break;
-        if (event.attempt !== undefined) this.#attemptEnded(spec.pool, event.attempt);
+        if (event.attempt !== undefined) this.#attemptEnded(spec, event.attempt);
         this.#settled(spec, event.settlement, event.attempt ?? { endedAtMs: atMs, assignedAtMs: atMs });
         break;
       }
@@ -101,12 +124,31 @@ export class Metrics {
     typeOf(counts, spec.type).started += 1;
   }
 
-  #attemptEnded(pool: PoolId, attempt: Attempt): void {
+  #attemptEnded({ pool, type }: TaskSpec, attempt: Attempt): void {
     const { startedAtMs, endedAtMs, outcome } = attempt;
+    this.#agentEnded(type, attempt);
     if (startedAtMs === undefined) return;
     const counts = this.#of(pool);
     counts.activity.worked(endedAtMs, endedAtMs - startedAtMs);
     if (TELLS_DURATION[outcome]) counts.duration.add(endedAtMs - startedAtMs);
+  }
+
+  #agentEnded(type: string, { agentId, outcome, blame, startedAtMs, assignedAtMs, endedAtMs }: Attempt): void {
+    const succeeded = outcome === "succeeded";
+    if (!succeeded && blame !== "agent" && blame !== "unknown") return;
+    const counts = this.#agents.get(agentId) ?? { latency: new Histogram(), byType: new Map() };
+    this.#agents.set(agentId, counts);
+    const name = counts.byType.has(type) || counts.byType.size < AGENT_TYPE_LIMIT ? type : OTHER;
+    const each = counts.byType.get(name) ?? { succeeded: 0, failed: 0, latencySumMs: 0 };
+    counts.byType.set(name, each);
+    if (!succeeded) {
+      each.failed += 1;
+      return;
+    }
+    const tookMs = endedAtMs - (startedAtMs ?? assignedAtMs);
+    each.succeeded += 1;
+    each.latencySumMs += tookMs;
+    counts.latency.add(tookMs);
   }
 
   #settled(

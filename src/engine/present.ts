@@ -5,6 +5,7 @@ import type { Pool } from "../core/pool.ts";
 import type { SettledFacts } from "../core/record.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { type Attempt, type Lease, PRIORITY_NAMES, type Task, type TaskBody, type TaskBodyRest } from "../core/task.ts";
+import type { AgentCounts } from "./metrics.ts";
 import type { AgentView, AttemptView, PoolHealthView, PoolView, TaskStatus, TaskView } from "./view.ts";
 
 export const iso = (atMs: number): string => new Date(atMs).toISOString();
@@ -185,28 +186,30 @@ function agentDetail(state: NamespaceState, spec: TaskFacts["spec"]): string {
   return `all of ${seats.length} agents are taken`;
 }
 
-export function agentView(
-  state: NamespaceState,
-  agent: Agent,
-  process: { readonly port?: number | undefined; readonly pid?: number | undefined } = {},
-): AgentView {
+/** What the engine knows of an agent besides the core. */
+export interface AgentBeside {
+  readonly nowMs: number;
+  readonly process: { readonly port?: number | undefined; readonly pid?: number | undefined };
+  readonly counts: AgentCounts | undefined;
+}
+
+export function agentView(state: NamespaceState, agent: Agent, { nowMs, process, counts }: AgentBeside): AgentView {
   const { identity, stats, isolation } = agent;
+  const { capabilities, verified = [] } = identity;
   const samples = stats.succeeded + stats.failed;
   const lease = [...agent.runs.values()].map((run) => {
     const task = state.tasks.get(run.taskId);
     const expiresAtMs = task?.state.name === "leased" ? task.state.lease.expiresAtMs : undefined;
-    return {
-      taskId: run.taskId as string,
-      fence: run.fence,
-      expiresAt: expiresAtMs === undefined ? "" : iso(expiresAtMs),
-    };
+    const held = { taskId: run.taskId as string, fence: run.fence };
+    return run.orphaned || expiresAtMs === undefined ? held : { ...held, expiresAt: iso(expiresAtMs) };
   });
   return compact<AgentView>({
     id: identity.id,
     name: identity.name,
     pool: identity.pool,
     kind: identity.kind,
-    capabilities: identity.capabilities,
+    capabilities: [...capabilities, ...verified.filter((name) => !capabilities.includes(name))],
+    verified: verified.length === 0 ? undefined : verified,
     concurrency: identity.concurrency,
     weight: identity.weight,
     priority: identity.priority,
@@ -215,7 +218,7 @@ export function agentView(
     health: agent.health,
     breaker: breakerView(agent),
     activity: agent.runs.size > 0 ? "busy" : "idle",
-    cooldownUntil: agent.cooldownUntilMs > 0 ? iso(agent.cooldownUntilMs) : undefined,
+    cooldownUntil: agent.cooldownUntilMs > nowMs ? iso(agent.cooldownUntilMs) : undefined,
     lease,
     ...isolation,
     restarts: agent.restarts,
@@ -236,14 +239,20 @@ export function agentView(
       successRate: samples === 0 ? 1 : stats.succeeded / samples,
       errorShare: samples === 0 ? 0 : stats.failed / samples,
       meanLatencyMs: stats.succeeded === 0 ? null : stats.latencySumMs / stats.succeeded,
+      p95LatencyMs: counts?.latency.quantile(0.95) ?? null,
       consecutiveFailures: stats.consecutiveFailures,
       abandoned: stats.abandoned,
       samples,
+      byType: Object.fromEntries([...(counts?.byType ?? [])].map(([type, each]) => [type, typeView(each)])),
       ...(stats.lastActivityAtMs === undefined ? {} : { lastActivityAt: iso(stats.lastActivityAtMs) }),
     },
     port: process.port,
     pid: process.pid,
   });
+}
+
+function typeView({ succeeded, failed, latencySumMs }: { succeeded: number; failed: number; latencySumMs: number }) {
+  return { succeeded, failed, meanLatencyMs: succeeded === 0 ? null : latencySumMs / succeeded };
 }
 
 function breakerView({ breaker }: Agent): AgentView["breaker"] {
@@ -260,7 +269,8 @@ function agentsOf(state: NamespaceState, pool: Pool): Agent[] {
   return agents;
 }
 
-const isServing = (agent: Agent): boolean => agent.lifecycle === "ready" && agent.health !== "unhealthy";
+const isServing = ({ lifecycle, isBreached, health }: Agent): boolean =>
+  lifecycle === "ready" && !isBreached && health !== "unhealthy";
 
 /** `not_running` while it drains; unhealthy when nobody serves, degraded when not everybody does. */
 export function poolHealthWord(state: NamespaceState, pool: Pool): PoolView["health"] {

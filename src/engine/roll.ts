@@ -1,7 +1,7 @@
 /** Which agents a pool's options ask for, by name. */
 import { asAgentId } from "../base/ids.ts";
 import type { Entropy } from "../base/random.ts";
-import type { AgentIdentity } from "../core/agent.ts";
+import type { AgentIdentity, Isolation } from "../core/agent.ts";
 import type { AgentTemplate, PoolOptions } from "../core/pool.ts";
 
 export type NewAgent = Omit<AgentIdentity, "ordinal">;
@@ -23,7 +23,7 @@ export function rollOf(options: PoolOptions, entropy: Entropy): NewAgent[] {
         priority: template.priority,
         metadata: template.metadata,
         rate: template.rate,
-        isolation: newIsolation(entropy),
+        isolation: isolationOf({}, entropy),
       });
     }
   }
@@ -35,6 +35,14 @@ function nameOf({ id, preset }: PoolOptions, { kind }: AgentTemplate, number: nu
   return kind === "daemon" ? `daemon_${number}` : `${id}-${kind}-${number}`;
 }
 
-export function newIsolation(entropy: Entropy): AgentIdentity["isolation"] {
-  return { contextWindowId: entropy.uuid(), toolSessionId: entropy.uuid(), memoryHandleId: entropy.uuid() };
+/** Ids of its own, those that it brings among them. */
+export function isolationOf(
+  { contextWindowId, toolSessionId, memoryHandleId }: { [field in keyof Isolation]?: string | undefined },
+  entropy: Entropy,
+): Isolation {
+  return {
+    contextWindowId: contextWindowId ?? entropy.uuid(),
+    toolSessionId: toolSessionId ?? entropy.uuid(),
+    memoryHandleId: memoryHandleId ?? entropy.uuid(),
+  };
 }

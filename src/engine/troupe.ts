@@ -1,10 +1,13 @@
 /** What the doors (library, HTTP, CLI) may ask of a running engine. */
 import type { Json } from "../base/json.ts";
+import type { Health } from "../core/agent.ts";
 import type { PoolMode } from "../core/pool.ts";
+import type { RateOptions } from "../core/rate.ts";
 import type { Selection } from "../policies/selector.ts";
 import type { ListenOptions } from "./event-hub.ts";
 import type { EventFrame } from "./event-listener.ts";
 import type { GateInput } from "./gate-options.ts";
+import type { AgentChangeInput, NewAgentInput } from "./options/agent.ts";
 import type { PoolOptionsInput } from "./options/pool.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import type { RouteOptions } from "./routing.ts";
@@ -13,6 +16,7 @@ import type {
   AnalyticsView,
   ExplainView,
   GateView,
+  IsolationView,
   Page,
   PoolHealthView,
   PoolMetricsView,
@@ -55,6 +59,26 @@ export interface JoinInput {
   readonly weight?: number | undefined;
   readonly priority?: number | undefined;
   readonly metadata?: { readonly [key: string]: Json } | undefined;
+  readonly rate?: RateOptions | undefined;
+  /** Ids of its own; made when absent. */
+  readonly contextWindowId?: string | undefined;
+  readonly toolSessionId?: string | undefined;
+  readonly memoryHandleId?: string | undefined;
+}
+
+/** How long what runs may go on. */
+export interface StopOptions {
+  /** 30 s when absent; 0 = not at all. Milliseconds. */
+  readonly timeoutMs?: number | undefined;
+  /** Whoever waits stops waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Lines that an agent has written. */
+export interface LogPage {
+  readonly lines: readonly string[];
+  /** Ask after it for what comes next. */
+  readonly next: number;
 }
 
 export interface ClaimedAttempt {
@@ -181,15 +205,45 @@ export interface Engine {
   join(pool: string, agent: JoinInput): Promise<{ id: string; heartbeatMs: number; leaseMs: number; agent: AgentView }>;
   agents(pool: string): AgentView[];
   agent(id: string): AgentView;
+  /** One more process agent. How it is started is said by the entry, or as by the pool's entry of its kind. */
+  addAgent(pool: string, agent: NewAgentInput): Promise<AgentView>;
+  /** What is not named stays. Slots that are taken away while they are in use run out. */
+  changeAgent(id: string, change: AgentChangeInput): Promise<AgentView>;
+  /** It counts for what tasks require from now on, never for their type. */
+  verifyCapability(id: string, capability: string): Promise<AgentView>;
+  /** It takes no more work and finishes what it has for `timeoutMs`; what is left goes to others. Then it is gone. */
+  removeAgent(id: string, options?: StopOptions): Promise<{ released: number }>;
+  /** It takes no more work until `recoverAgent`, also over restarts; what runs on it goes on. */
+  drainAgent(id: string): Promise<AgentView>;
+  /** Drains it for `timeoutMs`, stops it and starts it anew; resolves once that is under way. Remote: `conflict`. */
+  restartAgent(id: string, options?: Pick<StopOptions, "timeoutMs">): Promise<AgentView>;
+  /**
+   * Restarts the agents of a pool that are of this host one after the other, so that the others go on serving.
+   *
+   * @throws PoolError `start_failed` at the first that does not come back; those after it are left alone
+   */
+  restartPool(pool: string, options?: StopOptions): Promise<{ restarted: number }>;
+  /** Forgets what its work has said of it. An open breaker becomes half-open: nobody is healthy because it is said so. */
+  resetAgent(id: string): Promise<AgentView>;
+  /** Its output, the last of it; with `after`, whole lines after that many. */
+  logs(id: string, options?: { after?: number | undefined }): LogPage;
+  /** Who shares with whom what no two agents may share. */
+  isolation(pool: string): IsolationView;
   /** It is unhealthy until `recoverAgent`, also over restarts; what runs on it is lost and tried elsewhere. */
   failAgent(id: string, reason?: string): Promise<FailedAgent>;
+  /** Takes back that it has failed, and that it is drained. */
   recoverAgent(id: string): Promise<AgentView>;
   claim(
     agentId: string,
     claim: { max: number; waitMs: number; types?: readonly string[] | undefined },
     signal: AbortSignal,
   ): Promise<Claimed>;
-  heartbeat(agentId: string, attempts: readonly { taskId: string; fence: number }[]): Promise<HeartbeatAnswer>;
+  /** `health` is what the agent says of itself; absent leaves its earlier word. */
+  heartbeat(
+    agentId: string,
+    attempts: readonly { taskId: string; fence: number }[],
+    health?: Health,
+  ): Promise<HeartbeatAnswer>;
   progress(taskId: string, fence: number, progress: Json): Promise<void>;
   /** `stale_fence` when the fence is not current; the same report again gives the stored task. */
   complete(

@@ -80,7 +80,10 @@ export interface AgentView {
   name: string;
   pool: string;
   kind: AgentKind;
+  /** Given at creation, and verified since. */
   capabilities: readonly string[];
+  /** Those of them that count for what a task requires only, never for its type. */
+  verified?: readonly string[];
   concurrency: number;
   weight: number;
   priority: number;
@@ -90,9 +93,10 @@ export interface AgentView {
   /** `until` while it is open; `reason` of its last opening. */
   breaker: { state: "closed" | "open" | "half_open"; until?: string; reason?: string };
   activity: "idle" | "busy";
+  /** While it rests. */
   cooldownUntil?: string;
-  /** Attempts it is running. */
-  lease: readonly { taskId: string; fence: number; expiresAt: string }[];
+  /** Attempts that take its slots; without `expiresAt` the task is no longer its own, but the run may still go on. */
+  lease: readonly { taskId: string; fence: number; expiresAt?: string }[];
   contextWindowId: string;
   toolSessionId: string;
   memoryHandleId: string;
@@ -104,10 +108,15 @@ export interface AgentView {
     inFlight: number;
     successRate: number;
     errorShare: number;
+    /** Of successes, from start to end; null without any. */
     meanLatencyMs: number | null;
+    /** The same, within one sixteenth. */
+    p95LatencyMs: number | null;
     consecutiveFailures: number;
     abandoned: number;
     samples: number;
+    /** Types beyond the first 100 are `other`. */
+    byType: Record<string, { succeeded: number; failed: number; meanLatencyMs: number | null }>;
     lastActivityAt?: string;
   };
   /** Daemons only. */

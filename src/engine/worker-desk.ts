@@ -1,20 +1,20 @@
 /** The worker protocol: agents join, claim, show that they live, and report. */
-import { invalid, isPoolError, PoolError } from "../base/errors.ts";
+import { invalid, isPoolError } from "../base/errors.ts";
 import { type AgentId, asAgentId, asTaskId, type TaskId } from "../base/ids.ts";
 import { encodeJson } from "../base/json.ts";
-import type { Agent } from "../core/agent.ts";
+import type { Health } from "../core/agent.ts";
 import type { Known } from "../core/command.ts";
 import type { LeasedAttempt } from "../core/effect.ts";
 import { currentLease } from "../core/lease.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { ClaimDesk } from "./claim-desk.ts";
 import { RESULT_LIMIT_BYTES } from "./crew.ts";
-import { existingPool, type Frame, giveBack, processOf } from "./frame.ts";
-import { agentsInOrder, agentView, iso } from "./present.ts";
-import { newIsolation } from "./roll.ts";
+import { existingPool, type Frame, giveBack } from "./frame.ts";
+import { iso } from "./present.ts";
+import { isolationOf } from "./roll.ts";
 import { WAIT_LIMIT_MS } from "./task-desk.ts";
-import type { Claimed, Engine, FailedAgent, FailInput, HeartbeatAnswer, JoinInput } from "./troupe.ts";
-import type { AgentView, TaskView } from "./view.ts";
+import type { Claimed, Engine, FailInput, HeartbeatAnswer, JoinInput } from "./troupe.ts";
+import type { TaskView } from "./view.ts";
 
 /** Tasks that one claim may ask for. */
 const CLAIM_LIMIT = 1_000;
@@ -53,43 +53,13 @@ export class WorkerDesk {
         weight: input.weight ?? 1,
         priority: input.priority ?? 0,
         metadata: input.metadata,
-        isolation: newIsolation(this.#frame.entropy),
+        rate: input.rate,
+        isolation: isolationOf(input, this.#frame.entropy),
       },
     });
     if (reply.type !== "agent") throw new TypeError("a join is answered by the agent");
     const { ttlMs, renewMs } = options.lease;
-    return { id: reply.agentId, heartbeatMs: renewMs, leaseMs: ttlMs, agent: this.agent(reply.agentId) };
-  }
-
-  agents(pool: string): AgentView[] {
-    return agentsInOrder(this.#frame.state, existingPool(this.#frame.state, pool)).map((agent) =>
-      this.#agentView(agent),
-    );
-  }
-
-  agent(id: string): AgentView {
-    const agent = this.#frame.state.agents.get(asAgentId(id));
-    if (agent === undefined) throw new PoolError("not_found", `no agent ${id}`, { details: { agentId: id } });
-    return this.#agentView(agent);
-  }
-
-  async failAgent(id: string, reason = "failed by an operator"): Promise<FailedAgent> {
-    const reply = await this.#frame.loop.ask({ type: "fail_agent", agentId: asAgentId(id), reason });
-    const [first] = reply.type === "agent_failed" ? reply.ended : [];
-    const agent = this.agent(id);
-    if (first === undefined) return { agent, task: null };
-    const { status, attempts } = await this.#frame.reader.task(first.taskId);
-    const reassigned = attempts.some(({ number }) => number > first.number);
-    return { agent, task: { id: first.taskId, status, reassigned, failedForGood: status === "failed" } };
-  }
-
-  async recoverAgent(id: string): Promise<AgentView> {
-    await this.#frame.loop.ask({ type: "recover_agent", agentId: asAgentId(id) });
-    return this.agent(id);
-  }
-
-  #agentView(agent: Agent): AgentView {
-    return agentView(this.#frame.state, agent, processOf(this.#frame, agent));
+    return { id: reply.agentId as string, heartbeatMs: renewMs, leaseMs: ttlMs };
   }
 
   async claim(
@@ -152,9 +122,13 @@ export class WorkerDesk {
     return { attempts, written: () => finish(false), broken: () => finish(true) };
   }
 
-  async heartbeat(id: string, attempts: readonly { taskId: string; fence: number }[]): Promise<HeartbeatAnswer> {
+  async heartbeat(
+    id: string,
+    attempts: readonly { taskId: string; fence: number }[],
+    health?: Health,
+  ): Promise<HeartbeatAnswer> {
     const named = attempts.map(({ taskId, fence }) => ({ taskId: asTaskId(taskId), fence }));
-    const reply = await this.#frame.loop.ask({ type: "heartbeat", agentId: asAgentId(id), attempts: named });
+    const reply = await this.#frame.loop.ask({ type: "heartbeat", agentId: asAgentId(id), attempts: named, health });
     if (reply.type !== "heartbeat") throw new TypeError("a heartbeat is answered by one");
     return { stop: reply.stop, quiet: reply.quiet, leaseExpiresAt: iso(reply.leaseExpiresAtMs) };
   }

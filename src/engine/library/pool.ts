@@ -4,14 +4,16 @@ import type { TaskId } from "../../base/ids.ts";
 import type { SettledFacts } from "../../core/record.ts";
 import type { SettledRow } from "../../stores/store.ts";
 import type { LocalEngine } from "../engine.ts";
+import type { NewAgentInput } from "../options/agent.ts";
 import type { EditInput, TaskInput } from "../options/task.ts";
 import type { Ends } from "../task-desk.ts";
-import type { TaskFilter } from "../troupe.ts";
+import type { StopOptions, TaskFilter } from "../troupe.ts";
 import type {
   AgentView,
   AnalyticsView,
   ExplainView,
   GateView,
+  IsolationView,
   Page,
   PoolMetricsView,
   PoolView,
@@ -19,6 +21,7 @@ import type {
 } from "../view.ts";
 import { Batch } from "./batch.ts";
 import { type GateOptions, type Gates, gateOf } from "./gates.ts";
+import { type PoolAgent, poolAgent } from "./pool-agent.ts";
 
 export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "deadlineAt"> {
   /** Limit of the whole call, waiting included; after it the task is stopped. Milliseconds. */
@@ -59,6 +62,18 @@ export interface Pool extends AsyncDisposable, Gates {
   /** Lets go of a dead letter: it stays failed. */
   discard(id: string): Promise<TaskView>;
   agents(): AgentView[];
+  /** One agent, by its id or its name; undefined when there is none. */
+  agent(idOrName: string): PoolAgent | undefined;
+  /** One more process agent; how it is started is said by the entry, or as by the pool's entry of its kind. */
+  addAgent(agent: NewAgentInput): Promise<PoolAgent>;
+  /**
+   * Restarts its agents one after the other, so that the others go on serving; each drains for `timeoutMs` (30 s).
+   *
+   * @throws PoolError `start_failed` at the first that does not come back
+   */
+  restart(options?: StopOptions): Promise<{ restarted: number }>;
+  /** Which agents share what no two agents may share: they are given no work until that is over. */
+  isolation(): IsolationView;
   status(): Promise<PoolView>;
   metrics(): Promise<PoolMetricsView>;
   /** The last 24 h. */
@@ -202,6 +217,24 @@ export class LocalPool implements Pool {
 
   agents(): AgentView[] {
     return this.#engine.agents(this.id);
+  }
+
+  agent(idOrName: string): PoolAgent | undefined {
+    const found = this.agents().find(({ id, name }) => id === idOrName || name === idOrName);
+    return found && poolAgent(this.#engine, found.id);
+  }
+
+  async addAgent(agent: NewAgentInput): Promise<PoolAgent> {
+    const { id } = await this.#engine.addAgent(this.id, agent);
+    return poolAgent(this.#engine, id);
+  }
+
+  restart(options?: StopOptions): Promise<{ restarted: number }> {
+    return this.#engine.restartPool(this.id, options);
+  }
+
+  isolation(): IsolationView {
+    return this.#engine.isolation(this.id);
   }
 
   status(): Promise<PoolView> {

@@ -10,7 +10,7 @@ import {
 } from "../../core/pool.ts";
 import type { RestartOptions } from "../../policies/restart.ts";
 import { check, given, missing } from "./parse.ts";
-import { count, duration, jitter, jsonObject, name, share, text } from "./words.ts";
+import { count, duration, id, jitter, jsonObject, name, share, text } from "./words.ts";
 
 export const restartSchema = z.strictObject({
   delayMs: duration(0).optional(),
@@ -84,6 +84,35 @@ export const agentSchema = z.strictObject({
 
 export type AgentInput = z.output<typeof agentSchema>;
 
+const ownId = text(256).min(1);
+
+/** Ids that nobody else may have; new ones are made of those that are not brought. */
+export const isolationFields = {
+  contextWindowId: ownId.optional(),
+  toolSessionId: ownId.optional(),
+  memoryHandleId: ownId.optional(),
+};
+
+const { capabilities, concurrency, weight, priority, metadata, rate } = agentSchema.shape;
+
+/** What may be changed of an agent; what is not named stays. A rate of null is none. */
+export const agentChangeSchema = z.strictObject({
+  capabilities,
+  concurrency,
+  weight,
+  priority,
+  metadata,
+  rate: rate.nullable(),
+  ...isolationFields,
+});
+
+export type AgentChangeInput = z.input<typeof agentChangeSchema>;
+
+/** An agent that is added to a pool by itself: an entry as those of `agents`, for one. */
+export const newAgentSchema = agentSchema.omit({ count: true }).extend({ id: id.optional(), ...isolationFields });
+
+export type NewAgentInput = z.input<typeof newAgentSchema>;
+
 const DAEMON_DEFAULTS: Omit<DaemonOptions, "program"> = {
   args: [],
   path: "/",
@@ -151,14 +180,39 @@ export function resolveAgent(
   return template;
 }
 
+/**
+ * The entry of one more agent. How it is started is said by itself, or as by the pool's entry of its kind.
+ *
+ * @param like - what the pool has of its kind
+ */
+export function resolveNewAgent(
+  entry: z.output<typeof newAgentSchema>,
+  like: AgentTemplate | undefined,
+  { restart, probe }: Pick<AgentContext, "restart" | "probe">,
+): AgentTemplate {
+  const { kind } = entry;
+  if (kind === "function") throw missing("kind", "function agents can only be given in process, by functionAgent()");
+  check(kind !== "remote", "kind", "remote agents join by themselves");
+  const ownProgram = kind === "daemon" ? entry.daemon : (entry.command ?? entry.program);
+  const base = { restart: like?.restart ?? restart, probe: like?.probe ?? probe };
+  const context = { path: "", count: 1, sized: false, daemon: undefined, ...base };
+  if (ownProgram !== undefined || like === undefined) return resolveAgent(entry, context);
+  const template = resolveAgent({ ...entry, kind: "function" }, context);
+  const capabilities = entry.capabilities === undefined ? like.capabilities : template.capabilities;
+  const env = { ...like.env, ...template.env };
+  return { ...template, kind, capabilities, env, daemon: like.daemon, command: like.command };
+}
+
+const under = (path: string, field: string): string => (path === "" ? field : `${path}.${field}`);
+
 function resolveDaemon(daemon: z.output<typeof daemonSchema> | undefined, path: string): DaemonOptions {
-  if (daemon === undefined) throw missing(`${path}.daemon`, "expected how the daemon is started");
+  if (daemon === undefined) throw missing(under(path, "daemon"), "expected how the daemon is started");
   return { ...DAEMON_DEFAULTS, ...given(daemon), program: daemon.program };
 }
 
 function resolveCommand(entry: AgentInput, path: string): CommandOptions {
   const { program, args, stdin, output, exitCodes } = entry.command ?? entry;
-  if (program === undefined) throw missing(`${path}.program`, "expected the program to run");
+  if (program === undefined) throw missing(under(path, "program"), "expected the program to run");
   return {
     program,
     args: args ?? COMMAND_DEFAULTS.args,

@@ -15,6 +15,7 @@ import { addGateRoutes } from "./routes/gates.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addPoolRoutes } from "./routes/pools.ts";
 import { addTaskRoutes } from "./routes/tasks.ts";
+import { addWorkerRoutes } from "./routes/workers.ts";
 import { trace } from "./trace.ts";
 
 export interface AppOptions {
@@ -60,6 +61,7 @@ export function createApp(engine: Engine, options: AppOptions): App {
   addPoolRoutes(app, doors);
   addTaskRoutes(app, doors);
   addAgentRoutes(app, doors);
+  addWorkerRoutes(app, doors);
   addEventRoutes(app, doors);
   addGateRoutes(app, doors);
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ID_PATTERN } from "../../base/ids.ts";
 import { AGENT_KINDS } from "../../core/agent.ts";
+import { agentSchema, isolationFields } from "../../engine/options/agent.ts";
 import { TASK_STATUSES } from "../../engine/view.ts";
 
 /** 60 s: how long a request may wait. */
@@ -53,10 +54,11 @@ export const emptyBody = z.strictObject({});
 
 export const failAgentBody = z.strictObject({ reason: z.string().max(10_000).optional() });
 
+/** Agents of other kinds are checked by the engine, as entries of a pool's `agents`. */
+export const kindBody = z.looseObject({ kind: z.enum(AGENT_KINDS) });
+
 export const joinBody = z.strictObject({
-  kind: z
-    .enum(AGENT_KINDS)
-    .refine((kind) => kind === "remote", "only agents of kind remote join; others come with their pool"),
+  kind: z.literal("remote"),
   name: name.optional(),
   id: id.optional(),
   replace: z.boolean().optional(),
@@ -65,7 +67,13 @@ export const joinBody = z.strictObject({
   weight: z.number().min(0).max(1_000_000).optional(),
   priority: z.int().min(-1_000_000).max(1_000_000).optional(),
   metadata: jsonObject.optional(),
+  rate: agentSchema.shape.rate,
+  ...isolationFields,
 });
+
+export const stopQuery = z.strictObject({ timeoutMs: digitsTo(LONGEST_MS).optional() });
+export const logQuery = z.strictObject({ after: digitsTo(Number.MAX_SAFE_INTEGER).optional() });
+export const capabilityBody = z.strictObject({ capability: name });
 
 export const claimBody = z.strictObject({
   /** The engine knows the bounds of both. */
