@@ -34,6 +34,7 @@ import { Performer } from "./performer.ts";
 import { type OwnRules, openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
+import { Reserve } from "./reserve.ts";
 import { Retention } from "./retention.ts";
 import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
@@ -186,6 +187,7 @@ class RunningEngine implements LocalEngine {
       payloads,
       waiters,
       heldCalls,
+      reserve: new Reserve(store, clock),
     };
     this.#frame = { ...shared, functions, classifiers, refusals: new Map(), log };
     this.#pools = new PoolDesk(this.#frame);

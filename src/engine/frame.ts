@@ -18,6 +18,7 @@ import type { Loop } from "./loop.ts";
 import type { Limits } from "./options/agent.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Reader } from "./reader.ts";
+import type { Reserve } from "./reserve.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import type { Waiters } from "./waiters.ts";
@@ -36,6 +37,7 @@ export interface Frame {
   readonly payloads: Payloads;
   readonly waiters: Waiters;
   readonly heldCalls: HeldCalls;
+  readonly reserve: Reserve;
   /** What function agents run, by `functionKey`. */
   readonly functions: Map<string, AgentFunction>;
   /** What pools say of errors, by pool. */

@@ -21,9 +21,10 @@ import { dueFirst, matchLast, step } from "../core/step.ts";
 import { Turn } from "../core/turn.ts";
 import type { Admitted, Commit, PoolRecord, SettledRow, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
+import { isToldOnce, Retold } from "./retold.ts";
 import { Stubs } from "./stubs.ts";
 import { payloadFingerprint } from "./submission.ts";
-import { type Ending, type Fate, isToldOnce, reasonOf, type Terms } from "./term.ts";
+import { type Ending, type Fate, reasonOf, type Terms } from "./term.ts";
 import type { TurnClock } from "./turn-clock.ts";
 
 export interface LoopOptions {
@@ -115,10 +116,14 @@ export class Loop {
   #isHolding = false;
   /** The next turn is the first one of its term. */
   #isNewTerm = false;
+  readonly #retold: Retold;
+  /** The turn under way carries out what is told again, and nothing else. */
+  #isRetelling = false;
 
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#lastSeq = options.lastSeq;
+    this.#retold = new Retold(options.clock, () => this.#schedule());
     this.stubs = new Stubs(options.state, options.store, () => this.#lastSeq);
   }
 
@@ -147,8 +152,9 @@ export class Loop {
 
   /** As `ask`, for those who need no answer. */
   tell(command: Command): void {
-    if (this.#dead !== undefined || (this.#refusing !== undefined && !isToldOnce(command))) return;
-    this.#add({ command, asker: undefined });
+    if (this.#dead !== undefined) return;
+    if (this.#refusing === undefined) this.#add({ command, asker: undefined });
+    else if (isToldOnce(command)) this.#retold.add(command);
   }
 
   /** A commit was refused, and the next term has not begun yet. */
@@ -209,16 +215,14 @@ export class Loop {
 
   #goOn(): void {
     if (this.#refusing !== undefined) this.#beginTermLater();
-    else if (this.#asked.length > 0 || this.#isNewTerm) this.#schedule();
+    else if (this.#asked.length > 0 || this.#isNewTerm || this.#retold.isDue) this.#schedule();
     else this.#arm();
   }
 
   /** Undefined when the turn is over already, because nothing of it had to be waited for. */
   #turn(): Promise<void> | undefined {
     const { state, random, store, turnClock } = this.#options;
-    const asked = this.#isNewTerm ? this.#firstOfTerm() : this.#asked;
-    this.#isNewTerm = false;
-    this.#asked = [];
+    const asked = this.#take();
     const turn = new Turn(state, turnClock.now(), random);
     try {
       const answers = this.#carryOut(asked, turn);
@@ -232,6 +236,20 @@ export class Loop {
     } catch (error) {
       return this.#fail(error, asked, turn);
     }
+  }
+
+  /** What the next turn carries out: how a term begins, then what is told again, then what was asked. */
+  #take(): readonly Asked[] {
+    const unasked = (command: Command): Asked => ({ command, asker: undefined });
+    this.#isRetelling = !this.#isNewTerm && this.#retold.isDue;
+    if (this.#isRetelling) return this.#retold.take().map(unasked);
+    if (this.#isNewTerm) {
+      this.#isNewTerm = false;
+      return this.#options.recovery(this.#retold.commands).map(unasked);
+    }
+    const asked = this.#asked;
+    this.#asked = [];
+    return asked;
   }
 
   /** Does what is due and what was asked, and matches. Nothing of it is stored yet. */
@@ -281,6 +299,7 @@ export class Loop {
       committed(commit);
       this.stubs.add(commit.settled);
     }
+    if (this.#isRetelling) this.#retold.through();
     payloads.trim();
     for (const effect of turn.effects) perform(effect, turn);
     for (let n = 0; n < asked.length; n++) {
@@ -432,6 +451,7 @@ export class Loop {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
     this.#timer?.cancel();
+    this.#retold.close();
     for (const { asker } of this.#asked) asker?.refused(reason);
     this.#asked = [];
   }
@@ -443,10 +463,14 @@ export class Loop {
     const commit = this.#committing;
     this.#committing = undefined;
     const waiting = [...asked, ...this.#asked];
-    this.#asked = waiting.filter(({ command, asker }) => asker === undefined && isToldOnce(command));
+    this.#asked = [];
+    for (const { command, asker } of waiting) {
+      if (asker === undefined && isToldOnce(command)) this.#retold.add(command);
+    }
+    if (this.#isRetelling) this.#retold.rest();
     for (const { asker } of waiting) asker?.refused(reason);
     if (this.#dead !== undefined) return;
-    if (!terms.mayFollow(error)) {
+    if (!terms.mayFollow(error, { rests: this.#isRetelling })) {
       this.#die(reason);
       fatal(error);
       return;
@@ -477,7 +501,7 @@ export class Loop {
         committed(lost.commit);
         told(lost.commit.settled, lost.happened);
       }
-      terms.begin({ ...lost, retold: this.#asked.map(({ command }) => command) }, loaded);
+      terms.begin({ ...lost, retold: this.#retold.commands }, loaded);
       this.#lastSeq = loaded.lastSeq;
       this.stubs.endTerm(lost.reason);
       this.#lost = undefined;
@@ -488,12 +512,6 @@ export class Loop {
       this.#die(reasonOf(error));
       fatal(error);
     }
-  }
-
-  /** What was told and not confirmed follows upon the recovery. */
-  #firstOfTerm(): Asked[] {
-    const retold = this.#asked.filter(({ asker }) => asker === undefined).map(({ command }) => command);
-    return [...this.#options.recovery(retold).map((command): Asked => ({ command, asker: undefined })), ...this.#asked];
   }
 
   /** A store that has failed again and again is left alone for a while. */

@@ -113,7 +113,12 @@ export class TaskDesk {
   run(pool: string, input: TaskInput, ends: Ends, { signal }: Patience = {}): void {
     const submission = this.#submission(pool, input, "", true);
     const { spec, body, idGiven } = submission;
-    const { payloads, loop, state } = this.#frame;
+    const { payloads, loop, state, reserve } = this.#frame;
+    const refusal = reserve.refusal();
+    if (refusal !== undefined) {
+      ends.refused(refusal);
+      return;
+    }
     const namesOthers = idGiven || spec.idempotencyKey !== undefined || spec.dependencies.length > 0;
     if (namesOthers || state.pools.get(spec.pool)?.options.queue.overflow === "wait") {
       void this.#runLater(submission, ends, signal);
@@ -180,6 +185,7 @@ export class TaskDesk {
     submissions: readonly Submission[],
     { partial = false, signal, show = false }: Wishes & { readonly partial?: boolean | undefined },
   ): Promise<readonly (Taken | { readonly error: unknown })[]> {
+    this.#frame.reserve.assertRoom();
     const specs = submissions.map(({ spec }) => spec);
     const ids = new Set<TaskId>();
     const keys: string[] = [];

@@ -12,7 +12,8 @@ import { createVirtualClock, type VirtualClock } from "../testing/virtual-clock.
 import { functionKey } from "./crew.ts";
 import { type LocalEngine, startEngine } from "./engine.ts";
 import type { LogEvent } from "./engine-options.ts";
-import { BROKEN_AGAIN_MS, HOLD_CAP_MS, HOLD_FIRST_MS } from "./term.ts";
+import { HOLD_CAP_MS, HOLD_FIRST_MS } from "./retold.ts";
+import { BROKEN_AGAIN_MS } from "./term.ts";
 
 const full = () => new PoolError("store_full", "the disk is full", { retryable: true });
 const unknown = () => new PoolError("store_failed", "the connection broke", { details: { unknown: true } });
@@ -230,11 +231,39 @@ describe("a refused commit", () => {
     for (let n = 0; n < 50; n++) await clock.advance(100);
     expect(ended(logs).length).toBeGreaterThan(3);
     // What is stored can be read all the while.
-    expect(await within(engine.task("a"))).toMatchObject({ status: "assigned", attempts: [{ number: 1 }] });
+    expect(await within(engine.task("a"))).toMatchObject({ status: "in_progress", attempts: [{ number: 1 }] });
     disk.mood = () => undefined;
     await clock.advance(HOLD_CAP_MS);
     expect(await within(engine.task("a"))).toMatchObject({ status: "completed", result: "kept" });
     expect(slow.calls).toBe(1);
+  });
+
+  test("of an outcome that never fits keeps nothing else from being stored", async () => {
+    const slow = patient();
+    const { engine, disk, clock, within } = await setting(slow.run, {
+      agents: [{ kind: "function", name: "ada", concurrency: 4 }],
+    });
+    for (const id of ["big", "b", "c"]) await within(engine.submit("main", { id, prompt: id }));
+    const isBig = ({ settled }: Commit): boolean => settled.some(({ facts }) => facts.spec.id === "big");
+    disk.mood = (commit) => (isBig(commit) ? { error: full() } : undefined);
+    // All three are told in one turn.
+    slow.finish("done");
+    for (const id of ["b", "c"]) {
+      expect(await within(engine.waitFor(id, { waitMs: 10_000 }))).toMatchObject({
+        status: "completed",
+        result: "done",
+      });
+    }
+    for (let n = 0; n < 20; n++) {
+      await clock.advance(500);
+      await within(engine.submit("main", { id: `more-${n}`, prompt: "x" }));
+      expect(await within(engine.waitFor(`more-${n}`, { waitMs: 10_000 }))).toMatchObject({ status: "completed" });
+    }
+    expect(await within(engine.task("big"))).toMatchObject({ status: "in_progress" });
+    disk.mood = () => undefined;
+    await clock.advance(HOLD_CAP_MS);
+    expect(await within(engine.task("big"))).toMatchObject({ status: "completed", result: "done", attemptCount: 1 });
+    expect(slow.calls).toBe(3 + 20);
   });
 
   test("of a lease has the task leased anew, and its agent called once", async () => {

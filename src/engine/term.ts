@@ -11,16 +11,10 @@ import { becomeState, type NamespaceState } from "../core/state.ts";
 import type { Commit, Loaded, Store } from "../stores/store.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { Payloads } from "./payloads.ts";
+import { holdMs } from "./retold.ts";
 
 /** The second broken invariant within this time stops the engine: going on does not mend it. Milliseconds. */
 export const BROKEN_AGAIN_MS = 60_000;
-
-/**
- * How long nothing is asked of the store once it has failed twice in a row, and the longest that this doubles to.
- * Milliseconds.
- */
-export const HOLD_FIRST_MS = 50;
-export const HOLD_CAP_MS = 2_000;
 
 export interface TermOptions {
   readonly state: NamespaceState;
@@ -60,10 +54,11 @@ export class Terms {
 
   /**
    * Whether a next term may follow. Not after an error of reading or writing, as nobody knows what the store holds
-   * then; not when we are wrong for the second time in short order.
+   * then; not when we are wrong for the second time in short order. With `rests` what failed rests by itself, so that
+   * nobody else has to wait.
    */
-  mayFollow(error: unknown): boolean {
-    this.#failuresInARow += 1;
+  mayFollow(error: unknown, { rests = false }: { rests?: boolean } = {}): boolean {
+    if (!rests) this.#failuresInARow += 1;
     const { clock, log } = this.#options;
     const code = isPoolError(error) ? error.code : "internal";
     const stack = isPoolError(error) || !(error instanceof Error) ? undefined : error.stack;
@@ -83,8 +78,7 @@ export class Terms {
 
   /** How long to leave the store alone. The first time it is asked again at once. Milliseconds. */
   get holdMs(): number {
-    if (this.#failuresInARow < 2) return 0;
-    return Math.min(HOLD_CAP_MS, HOLD_FIRST_MS * 2 ** Math.min(this.#failuresInARow - 2, 30));
+    return holdMs(this.#failuresInARow);
   }
 
   /** What the store has, under a new epoch. */
@@ -106,11 +100,6 @@ export class Terms {
     payloads.endTerm(commit?.settled ?? [], fences);
     log({ level: "info", event: "engine.term_began", epoch: state.epoch });
   }
-}
-
-/** Facts that nobody would tell a second time by himself. */
-export function isToldOnce({ type }: Command): boolean {
-  return type === "report" || type === "started" || type === "agent_exited";
 }
 
 /** What those are told who waited when the term ended. */

@@ -24,6 +24,8 @@ const ENTRIES =
 const DEAD_ONLY = "INDEXED BY history_dead";
 
 const READS = {
+  used: `SELECT (page_count - freelist_count) * page_size AS bytes
+    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   lastSeq: "SELECT last_seq AS n FROM commits ORDER BY first_seq DESC LIMIT 1",
   lastNum: "SELECT max((SELECT coalesce(max(num), 0) FROM tasks), value) AS n FROM meta WHERE key = 'last_num'",
   pools: "SELECT record FROM pools ORDER BY rowid",
@@ -61,6 +63,11 @@ export class SqliteReader {
   constructor(db: DatabaseSync) {
     this.#db = db;
     this.#read = prepareAll(db, READS);
+  }
+
+  /** Of the file, without pages that are free again. */
+  usedBytes(): number {
+    return Number(this.#read.used.get()?.bytes ?? 0);
   }
 
   loaded(epoch: number): Loaded {

@@ -380,6 +380,37 @@ describe("a full disk", () => {
     expect(await again.entry(idOf(3))).toBeDefined();
   });
 
+  test("has room for new tasks down to its reserve, an eighth of it, and more again once pages are free", async () => {
+    const maxBytes = 16 * MAX_BYTES;
+    const store = await open(dataFile(), { maxBytes });
+    await store.load();
+    const writer = new CommitWriter();
+    const room = (): number => store.room?.() ?? Number.NaN;
+    const atFirst = room();
+    expect(atFirst).toBeGreaterThan(maxBytes / 2);
+    expect(atFirst).toBeLessThan((maxBytes * 7) / 8);
+    let num = 0;
+    while (room() > 0) {
+      num += 1;
+      await store.commit(writer.next({ admitted: [anAdmission(num, {}, { prompt: "x".repeat(20_000) })] }));
+    }
+    expect(room()).toBeLessThanOrEqual(0);
+    // The reserve can be written to.
+    expect(room()).toBeGreaterThan(-maxBytes / 16);
+    await store.commit(writer.next({ admitted: [anAdmission(num + 1, {}, { prompt: "x".repeat(20_000) })] }));
+    const gone = Array.from({ length: 5 }, (_, n) => ({ num: n + 1, id: idOf(n + 1) }));
+    await store.commit(writer.next({ retired: gone }));
+    expect(room()).toBeGreaterThan(0);
+  });
+
+  test("without a limit of its own has the room of its disk", async () => {
+    const store = await open(dataFile());
+    await store.load();
+    const bounded = await open(join(directory, "data", "small.db"), { maxBytes: MAX_BYTES });
+    expect(store.room?.()).toEqual(expect.any(Number));
+    expect(bounded.room?.()).toBeLessThan(MAX_BYTES);
+  });
+
   test("refuses again and again without harm, and takes what is left to do when there is room", async () => {
     const store = await open(dataFile(), { maxBytes: MAX_BYTES });
     await store.load();

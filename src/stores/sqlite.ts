@@ -4,7 +4,7 @@
  * The file belongs to one process at a time, and nothing but SQLite may open it there: closing any other handle on it
  * would drop the locks of all.
  */
-import { realpathSync } from "node:fs";
+import { realpathSync, type StatsFs, statfsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { assert } from "../base/assert.ts";
@@ -39,6 +39,10 @@ export interface SqliteOptions {
   readonly maxBytes?: number | undefined;
 }
 
+/** 64 MB, and at most this share of all that the disk, or the file, may hold: new tasks leave so much for ending old ones. */
+export const RESERVE_BYTES = 64 * 1_048_576;
+const RESERVE_SHARE = 1 / 8;
+
 /** 1,000,000 durable events: a day of work for a reader that comes back. */
 export const EVENTS_LIMIT = 1_000_000;
 
@@ -57,7 +61,8 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
   try {
     const db = openDatabase(path, options.maxBytes);
     try {
-      return new SqliteStore(path, db, ownership, options.eventsLimit ?? EVENTS_LIMIT);
+      const { eventsLimit = EVENTS_LIMIT, maxBytes } = options;
+      return new SqliteStore(path, db, ownership, { eventsLimit, maxBytes });
     } catch (cause) {
       db.close();
       throw storeError("could not open", path, cause);
@@ -130,6 +135,7 @@ class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #ownership: Ownership;
   readonly #eventsLimit: number;
+  readonly #maxBytes: number | undefined;
   readonly #trimStep: number;
   readonly #write: Record<keyof typeof WRITES, StatementSync>;
   readonly #reader: SqliteReader;
@@ -145,10 +151,16 @@ class SqliteStore implements Store {
   #broken: PoolError | undefined;
   #closed = false;
 
-  constructor(file: string, db: DatabaseSync, ownership: Ownership, eventsLimit: number) {
+  constructor(
+    file: string,
+    db: DatabaseSync,
+    ownership: Ownership,
+    { eventsLimit, maxBytes }: { readonly eventsLimit: number; readonly maxBytes: number | undefined },
+  ) {
     this.#file = file;
     this.#db = db;
     this.#ownership = ownership;
+    this.#maxBytes = maxBytes;
     this.#eventsLimit = eventsLimit;
     this.#trimStep = Math.ceil(eventsLimit * TRIM_SHARE);
     this.#write = prepareAll(db, WRITES);
@@ -198,6 +210,13 @@ class SqliteStore implements Store {
     }
     for (const { pool, status, dead, bytes } of gone) this.#tallies.remove(pool, status, dead === 1, bytes);
     for (const pool of dropped) this.#tallies.drop(pool);
+  }
+
+  room(): number | undefined {
+    const ofDisk = roomOnDisk(dirname(this.#file));
+    if (this.#maxBytes === undefined) return ofDisk;
+    const left = this.#maxBytes - this.#ask((reader) => reader.usedBytes());
+    return Math.min(left - reserveOf(this.#maxBytes), ofDisk ?? Number.POSITIVE_INFINITY);
   }
 
   async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {
@@ -373,4 +392,20 @@ class SqliteStore implements Store {
 function isHarmless(cause: unknown): boolean {
   const code = sqliteCode(cause);
   return code === undefined || code === SQLITE.full || code === SQLITE.busy || code === SQLITE.constraint;
+}
+
+function reserveOf(totalBytes: number): number {
+  return Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE);
+}
+
+/** Undefined where the system does not say. */
+function roomOnDisk(directory: string): number | undefined {
+  let disk: StatsFs;
+  try {
+    disk = statfsSync(directory);
+  } catch {
+    return undefined;
+  }
+  const totalBytes = disk.blocks * disk.bsize;
+  return totalBytes === 0 ? undefined : disk.bavail * disk.bsize - reserveOf(totalBytes);
 }

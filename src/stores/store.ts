@@ -139,7 +139,7 @@ export interface StoredEvents {
 export interface Store {
   /** True when what it keeps outlives the process. */
   readonly durable: boolean;
-  /** Takes ownership under a new epoch and gives what is open. Called once, before everything else. */
+  /** Takes ownership under a new epoch and gives what is open. Called before everything else, and for every new term. */
   load(): Promise<Loaded>;
   /**
    * Keeps a turn's facts; resolves when they are safe. Undefined when they are already, so that nobody need wait.
@@ -149,6 +149,11 @@ export interface Store {
    * unless the error's `details.unknown` is true. With `details.broken` the store takes nothing more.
    */
   commit(commit: Commit): Promise<void> | undefined;
+  /**
+   * Bytes that new tasks may take. 0 or less: what is left is the reserve, for ending the tasks that are there.
+   * Undefined, as the whole method: there is no limit that anybody knows of.
+   */
+  room?(): number | undefined;
   /** Settled tasks among these ids and keys. */
   facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts>;
   /** One settled task. */
