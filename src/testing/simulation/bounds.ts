@@ -1,9 +1,16 @@
 /** The bounds of queues, commit by commit. */
 import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
 
+interface Added {
+  readonly tasks: AuditedTask[];
+  /** Before the first of these was admitted, and after it. */
+  returns: number;
+  lateReturns: number;
+}
+
 /** What one commit added to the queues. */
 export class Bounds {
-  readonly byPool = new Map<string, { readonly tasks: AuditedTask[]; returns: number }>();
+  readonly byPool = new Map<string, Added>();
   /** Dependents and dead letters that came to wait for their time. */
   released = 0;
 
@@ -12,11 +19,13 @@ export class Bounds {
   }
 
   returned(pool: string): void {
-    this.#of(pool).returns += 1;
+    const added = this.#of(pool);
+    if (added.tasks.length === 0) added.returns += 1;
+    else added.lateReturns += 1;
   }
 
-  #of(pool: string): { readonly tasks: AuditedTask[]; returns: number } {
-    const known = this.byPool.get(pool) ?? { tasks: [], returns: 0 };
+  #of(pool: string): Added {
+    const known = this.byPool.get(pool) ?? { tasks: [], returns: 0, lateReturns: 0 };
     this.byPool.set(pool, known);
     return known;
   }
@@ -45,13 +54,15 @@ export function checkBounds(bounds: Bounds, { before, now, idleSlots }: Queues, 
       admitted.tasks.filter((task) => task.state === "waiting" && task.reason === reason).length;
     const room = (bound: number, had: number): number => Math.max(bound, had);
     if (stay("agent") > 0) {
-      const most = room(limit, was.waiting + admitted.returns) + idleSlots(id);
+      // What was admitted first does not make way for what comes back after it.
+      const most = room(limit, was.waiting + admitted.returns) + admitted.lateReturns + idleSlots(id);
       holds(pool.waiting <= most, `pool ${id} lets ${most} tasks wait, ${pool.waiting} do`);
     }
     if (admitted.tasks.length > 0 && stay("agent") < admitted.tasks.length && was.waiting >= limit) {
       reach("a full queue took what could start at once");
     }
-    if (admitted.returns > 0 && pool.waiting > limit) reach("returns took the queue above its limit");
+    if (admitted.returns + admitted.lateReturns > 0 && pool.waiting > limit)
+      reach("returns took the queue above its limit");
     if (stay("dependencies") > 0) {
       holds(pool.blocked <= room(blockedLimit, was.blocked), `pool ${id} blocks at most ${blockedLimit} tasks`);
     }
