@@ -56,6 +56,33 @@ describe("a daemon", () => {
     world.ask({ type: "fail_agent", agentId: world.agent("ada").identity.id, reason: "no good" });
     expect(back()).toEqual({ health: "unhealthy", reason: "no good" });
   });
+
+  test("S2-18 begins anew: the failures of its last life do not count", () => {
+    const pool = { health: { consecutive: 3 }, breaker: { consecutive: 3 }, restart: RESTART, retry: once } as const;
+    const world = createWorld({ agents: [{ name: "ada", kind: "daemon" }], pool });
+    const fail = (): void => world.fail(world.submit());
+    fail();
+    fail();
+    crash(world);
+    waitForStart(world);
+    world.ready("ada");
+    fail();
+    fail();
+    expect(world.agent("ada").health).toBe("healthy");
+    expect(world.status(world.submit())).toBe("leased");
+  });
+});
+
+test("S2-14 the breakers of one pool are let try without those of others", () => {
+  const world = createWorld({ agents: ["ada"], pool: { breaker: { consecutive: 1 }, retry: once } });
+  const other = world.addPool({ id: "other", agents: [], breaker: { consecutive: 1 }, retry: once });
+  world.addAgent("bob", other);
+  for (const pool of ["main", "other"]) world.fail(world.submit({ pool }));
+  const waiting = ["main", "other"].map((pool) => world.submit({ pool }));
+  expect(world.ask({ type: "reset_breakers", pool: other })).toEqual({ type: "count", count: 1 });
+  expect(waiting.map((id) => world.status(id))).toEqual(["agent", "leased"]);
+  expect(world.ask({ type: "reset_breakers", pool: undefined })).toEqual({ type: "count", count: 1 });
+  expect(waiting.map((id) => world.status(id))).toEqual(["leased", "leased"]);
 });
 
 describe("an agent that is unhealthy by its work", () => {
