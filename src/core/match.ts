@@ -3,7 +3,7 @@ import type { AgentId, PoolId } from "../base/ids.ts";
 import { backoffMs } from "../policies/backoff.ts";
 import type { Choice } from "../policies/balancer/balancer.ts";
 import { holdBackMs } from "../policies/balancer/hold-back.ts";
-import { provenSuccessRate, scoreOf } from "../policies/balancer/score.ts";
+import { scoreOf } from "../policies/balancer/score.ts";
 import { BALANCERS } from "../policies/balancer/strategies.ts";
 import { chosenByUser } from "./chooser.ts";
 import { isLocal } from "./company.ts";
@@ -53,7 +53,7 @@ function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   reviewExclusions(state, pool, turn);
   reviewQuiet(state, pool, turn);
   const scored = pool.options.strategy === "score" && !state.choosers.has(id);
-  const poolSuccessRate = scored ? provenSuccessRate(queue.seats.all()) : 1;
+  const poolSuccessRate = scored ? queue.seats.provenSuccessRate : 1;
   const matching: Matching = { state, pool, queue, turn, aside: [], barred: [], poolSuccessRate };
   const next = scored ? bestPair : nextPair;
   let ended: number;
@@ -124,7 +124,7 @@ function pairFor(lane: Lane, matching: Matching): Pair | undefined {
   const seats = matching.queue.candidates(lane, task);
   if (!isNonEmpty(seats)) return undefined;
   const choice = choiceOf(task, matching);
-  const seat = choose(task, seats, choice, matching);
+  const seat = choose({ lane, task }, seats, choice, matching);
   return seat && { lane, task, seat, choice };
 }
 
@@ -144,19 +144,21 @@ function choiceOf({ spec, priority }: Task, { pool, queue, turn, poolSuccessRate
   };
 }
 
-/** The preferred agent if it is free, healthy ones before degraded ones, then the strategy. */
-function choose(task: Task, seats: readonly [Seat, ...Seat[]], choice: Choice, matching: Matching): Seat | undefined {
-  const { state, pool, turn } = matching;
-  const preferred = task.spec.preferredAgent && seats.find((seat) => isPreferred(seat, task));
-  if (preferred) return preferred;
-  const healthy = seats.every(isHealthy) ? seats : seats.filter(isHealthy);
-  const candidates = isNonEmpty(healthy) ? healthy : seats;
+/** The preferred agent if it is free and may, else what the strategy picks. */
+function choose(
+  pair: { lane: Lane; task: Task },
+  seats: readonly [Seat, ...Seat[]],
+  choice: Choice,
+  matching: Matching,
+): Seat | undefined {
+  const { lane, task } = pair;
+  const { state, pool, queue, turn } = matching;
+  const preferred = queue.preferred(lane, task);
+  if (preferred !== undefined) return preferred;
   const chooser = state.choosers.get(pool.id);
-  if (chooser !== undefined) return chosenByUser(chooser, task, candidates, { choice, turn });
-  return BALANCERS[pool.options.strategy](candidates, choice, turn.random);
+  if (chooser !== undefined) return chosenByUser(chooser, task, seats, { choice, turn });
+  return BALANCERS[pool.options.strategy](seats, choice, turn.random);
 }
-
-const isHealthy = ({ agent }: Seat): boolean => agent.health === "healthy";
 
 function isPreferred({ agentId, agent }: Seat, { spec: { preferredAgent } }: Task): boolean {
   return (

@@ -12,7 +12,7 @@ import { type FairKey, FairKeys, type KeyRooms } from "./fair-keys.ts";
 import { Lane, precedes } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
 import { type Ageing, goesFirst, type Order, type ServingWeights, weightIn } from "./order.ts";
-import { type Group, kindOf, type Seat, Seats } from "./seats.ts";
+import { type Group, hasFree, kindOf, type Seat, Seats } from "./seats.ts";
 import { classKey } from "./service-class.ts";
 import { againstKind, againstPair } from "./standing.ts";
 import { PRIORITIES, type Priority, type Task } from "./task.ts";
@@ -105,7 +105,7 @@ export class PoolQueue {
   #oldest(ageing: Ageing): Task | undefined {
     let best: Task | undefined;
     for (const group of this.seats.groups()) {
-      if (group.free.length === 0) continue;
+      if (!hasFree(group)) continue;
       for (const priority of PRIORITIES) {
         const head = group.heads[priority].top();
         if (head !== undefined && (best === undefined || goesFirst(head, best, ageing))) best = head;
@@ -128,8 +128,8 @@ export class PoolQueue {
 
   #oldestOf(priority: Priority): Task | undefined {
     let best: Task | undefined;
-    for (const { free, heads } of this.seats.groups()) {
-      const head = free.length === 0 ? undefined : heads[priority].top();
+    for (const group of this.seats.groups()) {
+      const head = hasFree(group) ? group.heads[priority].top() : undefined;
       if (head !== undefined && (best === undefined || precedes(head, best))) best = head;
     }
     return best;
@@ -138,8 +138,8 @@ export class PoolQueue {
   /** The oldest of the key whose turn it is. */
   #fairest(priority: Priority): Task | undefined {
     let best: LaneHeads | undefined;
-    for (const { free, turns } of this.seats.groups()) {
-      if (free.length > 0) best = LaneHeads.better(turns[priority], best);
+    for (const group of this.seats.groups()) {
+      if (hasFree(group)) best = LaneHeads.better(group.turns[priority], best);
     }
     return best?.top();
   }
@@ -191,7 +191,7 @@ export class PoolQueue {
   *firsts(): Iterable<Lane> {
     this.#rank();
     for (const group of this.seats.groups()) {
-      if (group.free.length === 0) continue;
+      if (!hasFree(group)) continue;
       for (const kind of group.kinds) {
         const lane = kind.top()?.lane;
         if (lane instanceof Lane) yield lane;
@@ -206,18 +206,33 @@ export class PoolQueue {
     for (const lane of this.lanes()) this.#publish(lane);
   }
 
-  /** Those who are free and may serve the lane's head. The list is only valid until somebody is given work. */
+  /**
+   * Those who are free and may serve the lane's head: the healthy ones, or the others when no healthy one may. The
+   * list is only valid until somebody is given work.
+   */
   candidates(lane: Lane, head: Task): readonly Seat[] {
     const { groups } = this.#classes.of(lane.serviceClass);
     // Nobody has failed, or may still be running, what was never tried.
     if (groups.size === 1 && head.lastNumber === 0 && this.reservations.areNone) {
-      for (const { free } of groups) return free;
+      for (const { free, freeAiling } of groups) return free.length > 0 ? free : freeAiling;
     }
     const found: Seat[] = [];
-    for (const group of groups) {
-      for (const seat of group.free) if (this.#mayTake(seat, lane, head)) found.push(seat);
-    }
+    for (const { free } of groups) this.#addThose(found, free, lane, head);
+    if (found.length > 0) return found;
+    for (const { freeAiling } of groups) this.#addThose(found, freeAiling, lane, head);
     return found;
+  }
+
+  #addThose(found: Seat[], seats: readonly Seat[], lane: Lane, head: Task): void {
+    for (const seat of seats) if (this.#mayTake(seat, lane, head)) found.push(seat);
+  }
+
+  /** The agent that the task prefers, if it is free and may. */
+  preferred(lane: Lane, head: Task): Seat | undefined {
+    const { preferredAgent } = head.spec;
+    const seat = preferredAgent === undefined ? undefined : this.seats.find(preferredAgent);
+    if (seat?.free === undefined || !this.#classes.of(lane.serviceClass).groups.has(seat.group)) return undefined;
+    return this.#mayTake(seat, lane, head) ? seat : undefined;
   }
 
   /** Those who might serve the lane's head if nothing else ran where it needs to be alone. */
@@ -235,7 +250,7 @@ export class PoolQueue {
     for (const group of this.#classes.of(lane.serviceClass).groups) {
       for (const seat of group.members) {
         const [oldest] = seat.agent.runs.values();
-        if (seat.freeAt >= 0 || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
+        if (seat.free !== undefined || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
         seat.sinceMs = oldest.sinceMs;
         found.push(seat);
       }
@@ -264,7 +279,7 @@ export class PoolQueue {
   isBarred(lane: Lane, head: Task): boolean {
     if (head.lastNumber === 0 || this.candidates(lane, head).length > 0) return false;
     for (const group of this.#classes.of(lane.serviceClass).groups) {
-      if (group.free.some((seat) => isAllowed(seat, lane))) return true;
+      if ([group.free, group.freeAiling].some((seats) => seats.some((seat) => isAllowed(seat, lane)))) return true;
     }
     return false;
   }

@@ -10,7 +10,7 @@ type Kind = Pick<ServiceClass, "type" | "requires"> & { readonly fairnessKey?: s
  */
 export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number {
   const slots = [...queue.seats.groups()]
-    .map((group) => ({ profile: group.profile, free: freeSlots(group.free) }))
+    .map((group) => ({ profile: group.profile, free: freeSlots(group.free) + freeSlots(group.freeAiling) }))
     .filter((group) => group.free > 0);
   const kinds = new Map<string, { kind: Kind; count: number }>();
   let total = 0;

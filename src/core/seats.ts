@@ -2,7 +2,7 @@
 import type { AgentId } from "../base/ids.ts";
 import { hashOf } from "../policies/balancer/affinity.ts";
 import type { Busy } from "../policies/balancer/hold-back.ts";
-import { isQuick } from "../policies/balancer/score.ts";
+import { isProven, isQuick } from "../policies/balancer/score.ts";
 import type { Warming } from "../policies/balancer/slow-start.ts";
 import type { Agent } from "./agent.ts";
 import type { Lane } from "./lane.ts";
@@ -22,7 +22,11 @@ export interface Seat extends Busy {
   /** Since when its oldest run goes on; brought up to date by `busy` only. */
   sinceMs: number;
   group: Group;
-  /** Place in `group.free`; −1 when it can't be given work now. */
+  /** Its success rate as the pool's mean counts it; undefined while it is not proven. */
+  provenRate: number | undefined;
+  /** The list of its group in which it stands; undefined when it can't be given work now. */
+  free: Seat[] | undefined;
+  /** Its place in that list. */
   freeAt: number;
 }
 
@@ -30,8 +34,10 @@ export interface Seat extends Busy {
 export interface Group {
   readonly profile: Profile;
   readonly members: Set<Seat>;
-  /** Members that can be given work now. */
+  /** Members that can be given work now, the healthy ones. */
   readonly free: Seat[];
+  /** Those that can be given work now although they are not: taken when no healthy one may. */
+  readonly freeAiling: Seat[];
   /** Per priority, the lanes this group may serve, by age. */
   readonly heads: Readonly<Record<Priority, LaneHeads>>;
   /** The same by the turns of their fairness keys; empty until a task names one. */
@@ -44,6 +50,10 @@ export interface Group {
 export const kindOf = (lane: Lane): number =>
   lane.priority - 1 + (isQuick(lane.serviceClass.type) ? PRIORITIES.length : 0);
 const KINDS = 2 * PRIORITIES.length;
+
+/** Somebody of the group could be given work now. */
+export const hasFree = ({ free, freeAiling }: Pick<Group, "free" | "freeAiling">): boolean =>
+  free.length > 0 || freeAiling.length > 0;
 
 const headsBy = (order: "age" | "turn"): Record<Priority, LaneHeads> => ({
   1: new LaneHeads(order),
@@ -61,7 +71,11 @@ interface GroupWatcher {
 export class Seats {
   readonly #groups = new Map<string, Group>();
   readonly #seats = new Map<AgentId, Seat>();
+  /** Names are unique in a pool, and stay with their agents. */
+  readonly #byName = new Map<string, Seat>();
   readonly #watcher: GroupWatcher;
+  /** Of those that are proven: kept as they change, as there may be many. */
+  readonly #proven = { rates: 0, agents: 0 };
   /** Grows with every change of who could serve. */
   rosterVersion = 0;
 
@@ -90,11 +104,14 @@ export class Seats {
         turnWeight: 0,
         sinceMs: 0,
         group,
-        freeAt: -1,
+        provenRate: undefined,
+        free: undefined,
+        freeAt: 0,
       };
       this.#seats.set(id, seat);
+      this.#byName.set(agent.identity.name, seat);
     } else if (seat.group !== group) {
-      this.#setFree(seat, false);
+      setFree(seat, undefined);
       this.#leave(seat);
       seat.group = group;
       // Who could serve has changed, for those that wait for somebody else.
@@ -109,9 +126,11 @@ export class Seats {
   unseat(id: AgentId): void {
     const seat = this.#seats.get(id);
     if (seat === undefined) return;
-    this.#setFree(seat, false);
+    setFree(seat, undefined);
+    this.#count(seat, undefined);
     this.#leave(seat);
     this.#seats.delete(id);
+    if (this.named(seat.agent.identity.name) === seat) this.#byName.delete(seat.agent.identity.name);
   }
 
   /** Brings an agent's place among the free up to date. */
@@ -121,7 +140,24 @@ export class Seats {
     seat.inFlight = agent.runs.size;
     seat.capacity = agent.identity.concurrency;
     seat.warming = agent.warming;
-    this.#setFree(seat, canTakeWork);
+    if (isProven(seat)) this.#count(seat, seat.measure.successRate);
+    const { free, freeAiling } = seat.group;
+    const list = agent.health === "healthy" ? free : freeAiling;
+    setFree(seat, canTakeWork ? list : undefined);
+  }
+
+  /** Mean success rate of those with samples enough to be believed; 1 while there are none. */
+  get provenSuccessRate(): number {
+    const { rates, agents } = this.#proven;
+    return agents === 0 ? 1 : Math.min(1, rates / agents);
+  }
+
+  #count(seat: Seat, rate: number | undefined): void {
+    this.#proven.rates += (rate ?? 0) - (seat.provenRate ?? 0);
+    this.#proven.agents += Number(rate !== undefined) - Number(seat.provenRate !== undefined);
+    // Nothing that rounding has left stays when nobody is left.
+    if (this.#proven.agents === 0) this.#proven.rates = 0;
+    seat.provenRate = rate;
   }
 
   /** Seats whose profile fits, free or not. */
@@ -131,6 +167,15 @@ export class Seats {
 
   profileOf(id: AgentId): Profile | undefined {
     return this.#seats.get(id)?.group.profile;
+  }
+
+  /** By the agent's id, or by its name in the pool. */
+  find(idOrName: string): Seat | undefined {
+    return this.#seats.get(idOrName as AgentId) ?? this.named(idOrName);
+  }
+
+  named(name: string): Seat | undefined {
+    return this.#byName.get(name);
   }
 
   all(): Iterable<Seat> {
@@ -154,24 +199,8 @@ export class Seats {
 
   /** Somebody could be given work now. */
   hasFree(): boolean {
-    for (const group of this.#groups.values()) if (group.free.length > 0) return true;
+    for (const group of this.#groups.values()) if (hasFree(group)) return true;
     return false;
-  }
-
-  #setFree(seat: Seat, free: boolean): void {
-    const list = seat.group.free;
-    if (free === seat.freeAt >= 0) return;
-    if (free) {
-      seat.freeAt = list.length;
-      list.push(seat);
-      return;
-    }
-    const last = list.pop() as Seat;
-    if (last !== seat) {
-      list[seat.freeAt] = last;
-      last.freeAt = seat.freeAt;
-    }
-    seat.freeAt = -1;
   }
 
   #leave(seat: Seat): void {
@@ -194,9 +223,29 @@ export class Seats {
       claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
     };
     const kinds = Array.from({ length: KINDS }, () => new LaneHeads("age"));
-    group = { profile, members: new Set(), free: [], heads: headsBy("age"), turns: headsBy("turn"), kinds };
+    group = {
+      profile,
+      members: new Set(),
+      free: [],
+      freeAiling: [],
+      heads: headsBy("age"),
+      turns: headsBy("turn"),
+      kinds,
+    };
     this.#groups.set(key, group);
     this.#watcher.groupCame(group);
     return group;
   }
+}
+
+/** Moves the seat from the list in which it stands to another one, or to none. */
+function setFree(seat: Seat, list: Seat[] | undefined): void {
+  if (seat.free === list) return;
+  const last = seat.free?.pop();
+  if (seat.free !== undefined && last !== undefined && last !== seat) {
+    seat.free[seat.freeAt] = last;
+    last.freeAt = seat.freeAt;
+  }
+  seat.free = list;
+  if (list !== undefined) seat.freeAt = list.push(seat) - 1;
 }

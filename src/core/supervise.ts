@@ -11,7 +11,7 @@ import { stopped } from "./leave.ts";
 import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
 import { newIsolation } from "./spawn.ts";
-import { type NamespaceState, poolOf } from "./state.ts";
+import { type NamespaceState, poolOf, queueOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
 
@@ -56,13 +56,8 @@ function refuseTaken(state: NamespaceState, { id, pool, name }: Pick<AgentIdenti
   }
 }
 
-function namesake(state: NamespaceState, pool: PoolId, name: string): Agent | undefined {
-  for (const id of poolOf(state, pool).agentIds) {
-    const agent = state.agents.get(id);
-    if (agent?.identity.name === name) return agent;
-  }
-  return undefined;
-}
+const namesake = (state: NamespaceState, pool: PoolId, name: string): Agent | undefined =>
+  queueOf(state, pool).seats.named(name)?.agent;
 
 /** A remote agent joins; a name that fell silent is taken over with its id, a live one only when asked for. */
 export function join(state: NamespaceState, command: Extract<Command, { type: "join" }>, turn: Turn): Reply {

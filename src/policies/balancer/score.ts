@@ -17,6 +17,8 @@ export const PROVEN_SAMPLES = 5;
 
 const SLOWEST_MS = Number.MAX_SAFE_INTEGER;
 
+export const isProven = ({ measure }: Pick<Candidate, "measure">): boolean => measure.samples >= PROVEN_SAMPLES;
+
 /** Types for which the speed of the agent counts. */
 export const isQuick = (type: string): boolean => QUICK_TYPES.has(type);
 
@@ -36,7 +38,7 @@ const negative = (candidate: Candidate, choice: Choice): number => -scoreOf(cand
 
 /** Among equals the faster, as far as one can tell: who is not proven is believed to be no faster than anybody. */
 function pace(candidate: Candidate, choice: Choice): number {
-  return candidate.measure.samples < PROVEN_SAMPLES ? SLOWEST_MS : Math.min(SLOWEST_MS, expectedMs(candidate, choice));
+  return isProven(candidate) ? Math.min(SLOWEST_MS, expectedMs(candidate, choice)) : SLOWEST_MS;
 }
 
 const BY_SCORE = { cost: negative, tie: pace };
@@ -49,7 +51,7 @@ export function provenSuccessRate(agents: Iterable<Pick<Candidate, "measure">>):
   let sum = 0;
   let count = 0;
   for (const { measure } of agents) {
-    if (measure.samples < PROVEN_SAMPLES) continue;
+    if (!isProven({ measure })) continue;
     sum += measure.successRate;
     count += 1;
   }
