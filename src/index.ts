@@ -7,6 +7,7 @@ export { type FunctionAgent, type FunctionAgentOptions, functionAgent } from "./
 export type { LibraryPoolOptions, TroupeOptions } from "./engine/library/open.ts";
 export type { ExecuteOptions, Pool, SubmittedTask } from "./engine/library/pool.ts";
 export type { PoolAgent } from "./engine/library/pool-agent.ts";
+export type { Schedules } from "./engine/library/schedules.ts";
 export {
   createPool,
   createTroupe,
@@ -15,6 +16,7 @@ export {
   type Troupe,
   type TroupeRouteOptions,
 } from "./engine/library/troupe.ts";
+export type { ScheduleInput } from "./engine/options/schedule.ts";
 export type { TaskInput } from "./engine/options/task.ts";
 export type {
   AgentView,
@@ -25,6 +27,7 @@ export type {
   Page,
   PoolMetricsView,
   PoolView,
+  ScheduleView,
   TaskStatus,
   TaskView,
 } from "./engine/view.ts";

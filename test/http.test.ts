@@ -173,6 +173,11 @@ const ROUTES = [
   "GET /v1/gates",
   "GET /v1/gates/:name",
   "PUT /v1/gates/:name",
+  "GET /v1/schedules",
+  "POST /v1/schedules",
+  "GET /v1/schedules/:id",
+  "POST /v1/schedules/:id",
+  "DELETE /v1/schedules/:id",
 ];
 
 describe("the doorstep", () => {
@@ -1482,6 +1487,40 @@ describe("a server", () => {
     await own.close({ drainMs: 0 });
     expectProblem(await get("/readyz", at), 503, "unavailable");
     expectProblem(await post("/v1/pools", { id: "late" }, at), 503, "shutting_down");
+  });
+});
+
+describe("schedules", () => {
+  test("S3-61 they are made, listed, paused and deleted", async () => {
+    await engine.createPool({ id: "clockwork" });
+    const body = {
+      id: "yearly",
+      pool: "clockwork",
+      cron: "0 9 1 1 *",
+      timezone: "Europe/Berlin",
+      task: { prompt: "x" },
+    };
+    const made = await ask("POST", "/v1/schedules", { body });
+    expect(made).toMatchObject({ status: 201, body: { ...body, paused: false, overlap: "allow", fired: 0 } });
+    expect(made.headers.get("location")).toBe("/v1/schedules/yearly");
+    expect(made.body.nextAt).toMatch(/-01-01T08:00:00\.000Z$/);
+    expectProblem(await ask("POST", "/v1/schedules", { body }), 409, "conflict");
+    expect((await get("/v1/schedules")).body.items).toEqual([made.body]);
+    const paused = await ask("POST", "/v1/schedules/yearly", { body: { paused: true } });
+    expect(paused).toMatchObject({ status: 200, body: { paused: true } });
+    expect(paused.body.nextAt).toBeUndefined();
+    expect((await ask("DELETE", "/v1/schedules/yearly")).status).toBe(200);
+    for (const method of ["GET", "DELETE"]) expectProblem(await ask(method, "/v1/schedules/yearly"), 404, "not_found");
+  });
+
+  test.each([
+    ["cron", { cron: "at noon" }],
+    ["timezone", { timezone: "Nowhere" }],
+    ["task.id", { task: { prompt: "x", id: "t" } }],
+    ["pool", { pool: undefined }],
+  ])("a bad %s is 422 with its path", async (path, given) => {
+    const body = { pool: "clockwork", cron: "@daily", task: { prompt: "x" }, ...given };
+    expectProblem(await ask("POST", "/v1/schedules", { body }), 422, "invalid", { path });
   });
 });
 

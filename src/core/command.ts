@@ -3,12 +3,13 @@ import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity, Health, Isolation } from "./agent.ts";
 import type { GateProbe } from "./gate.ts";
-import type { Outcome } from "./outcome.ts";
+import type { Failure, Outcome } from "./outcome.ts";
 import type { AgentTemplate, PoolMode, PoolOptions } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import type { RateOptions } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
 import type { KeyRecord, OldTask } from "./retired.ts";
+import type { Schedule } from "./schedule.ts";
 import type { FinalStatus, TaskSpec } from "./task.ts";
 
 /** Settled tasks that a command names, as they were when it was looked up. */
@@ -40,6 +41,19 @@ export type Command =
       readonly probe?: GateProbe | null | undefined;
     }
   | { readonly type: "gate_probed"; readonly name: string; readonly available: boolean; readonly reason: string }
+  | {
+      readonly type: "create_schedule";
+      readonly schedule: Omit<Schedule, "createdAtMs" | "nextAtMs" | "fired" | "missed">;
+    }
+  | { readonly type: "pause_schedule"; readonly id: string; readonly paused: boolean }
+  | { readonly type: "delete_schedule"; readonly id: string }
+  /** The task of an instant was submitted, or was refused. */
+  | {
+      readonly type: "schedule_served";
+      readonly id: string;
+      readonly atMs: number;
+      readonly result: { readonly taskId: TaskId } | { readonly error: Failure };
+    }
   /** Cancels what is open and removes pool and agents. */
   | { readonly type: "delete_pool"; readonly pool: PoolId }
   | {

@@ -33,7 +33,8 @@ export type DueEntry =
   | { readonly kind: "leave"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "claim"; readonly atMs: number; readonly agentId: AgentId; readonly claimId: number }
-  | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId };
+  | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId }
+  | { readonly kind: "schedule"; readonly atMs: number; readonly scheduleId: string };
 
 /** Below this many entries nobody looks for dead ones. */
 const COMPACT_FROM = 1_024;

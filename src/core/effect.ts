@@ -25,6 +25,8 @@ export type Effect =
     ))
   /** A gate has changed: say so, and probe it as it wants to be. */
   | { readonly type: "watch_gate"; readonly name: string }
+  /** Submit the task of a schedule for this instant, and tell what came of it. */
+  | { readonly type: "submit_scheduled"; readonly scheduleId: string; readonly atMs: number }
   | { readonly type: "start_agent"; readonly agentId: AgentId }
   /** End its process; its death is told as `agent_exited`. */
   | { readonly type: "kill_agent"; readonly agentId: AgentId; readonly reason: string }

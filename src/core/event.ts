@@ -16,10 +16,12 @@ import type {
 import type { Gate } from "./gate.ts";
 import type { Held } from "./held-line.ts";
 import type { Kill } from "./kill.ts";
+import type { Failure } from "./outcome.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { RetiredEvent } from "./retired.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Attempt, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
 
 /** What a task waits for once it waits again. */
@@ -29,6 +31,13 @@ export type Resting =
   | { readonly reason: "delay"; readonly untilMs: number }
   | { readonly reason: "retry"; readonly untilMs: number; readonly held?: true | undefined };
 
+/** An instant of a schedule is over. */
+interface Served {
+  readonly scheduleId: string;
+  readonly dueAtMs: number;
+  readonly nextAtMs: number | undefined;
+}
+
 export type DurableEvent =
   | { readonly type: "pool.created"; readonly pool: PoolId; readonly options: PoolOptions; readonly atMs: number }
   | { readonly type: "pool.changed"; readonly pool: PoolId; readonly options: PoolOptions }
@@ -36,6 +45,27 @@ export type DurableEvent =
   /** An operator has paused, drained or resumed it. */
   | { readonly type: "pool.mode"; readonly pool: PoolId; readonly mode: PoolMode }
   | { readonly type: "gate.changed"; readonly gate: Gate }
+  | { readonly type: "schedule.created"; readonly schedule: Schedule }
+  | { readonly type: "schedule.deleted"; readonly scheduleId: string }
+  | {
+      readonly type: "schedule.paused";
+      readonly scheduleId: string;
+      readonly paused: boolean;
+      readonly nextAtMs: number | undefined;
+    }
+  /** Its task of this instant was submitted. */
+  | ({ readonly type: "schedule.fired"; readonly submitted: TaskId } & Served)
+  /** Its task of this instant was not taken. */
+  | ({ readonly type: "schedule.refused"; readonly error: Failure } & Served)
+  /** The task before is still open. */
+  | ({ readonly type: "schedule.skipped" } & Served)
+  /** So many instants after this one passed unserved. */
+  | {
+      readonly type: "schedule.missed";
+      readonly scheduleId: string;
+      readonly dueAtMs: number;
+      readonly missed: number;
+    }
   | { readonly type: "agent.added"; readonly agent: AgentIdentity }
   /** An operator has said something of it. */
   | { readonly type: "agent.changed"; readonly agent: AgentIdentity }
@@ -234,6 +264,13 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "pool.deleted": true,
   "pool.mode": true,
   "gate.changed": true,
+  "schedule.created": true,
+  "schedule.deleted": true,
+  "schedule.paused": true,
+  "schedule.fired": true,
+  "schedule.refused": true,
+  "schedule.skipped": true,
+  "schedule.missed": true,
   "agent.added": true,
   "agent.removed": true,
   "agent.changed": true,

@@ -5,6 +5,7 @@ import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, timeOut } from "./lease.ts";
 import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
+import { scheduleDue } from "./scheduling.ts";
 import { deadlineExceeded, freeHeldSlot, stopAndFinish } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
@@ -39,6 +40,10 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
   }
   if (entry.kind === "review") {
     if (isLive(state, entry)) turn.record({ type: "pool.reviewed", pool: entry.pool });
+    return;
+  }
+  if (entry.kind === "schedule") {
+    scheduleDue(state, entry.scheduleId, entry.atMs, turn);
     return;
   }
   if (entry.kind === "budget") {
@@ -109,6 +114,8 @@ export function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
     case "review":
       return state.pools.get(entry.pool)?.reviewAtMs === entry.atMs;
+    case "schedule":
+      return state.schedules.get(entry.scheduleId)?.nextAtMs === entry.atMs;
     default:
       return state.agents.has(entry.agentId);
   }

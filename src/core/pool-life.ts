@@ -5,6 +5,7 @@ import { type Command, DONE, type Reply } from "./command.ts";
 import { refuseHeld } from "./overflow.ts";
 import type { PoolOptions } from "./pool.ts";
 import { release } from "./quarantine.ts";
+import { deleteSchedulesOf } from "./scheduling.ts";
 import { sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { removeAgent } from "./supervise.ts";
@@ -51,6 +52,7 @@ export function deletePool(state: NamespaceState, id: PoolOptions["id"], turn: T
   sweep(state, left, cancellation(turn.nowMs, "pool_deleted", `its pool ${id} was deleted`), turn);
   for (const agentId of [...pool.agentIds]) removeAgent(state, agentId, turn);
   for (const fingerprint of [...pool.quarantine.keys()]) release(pool, fingerprint, turn);
+  deleteSchedulesOf(state, id, turn);
   turn.record({ type: "pool.deleted", pool: id });
   return { type: "cancelled", count: left.length };
 }

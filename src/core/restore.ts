@@ -10,6 +10,7 @@ import type { Gate } from "./gate.ts";
 import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
+import type { Schedule } from "./schedule.ts";
 import { emptyState, lettersOf, type NamespaceState, poolOf, queueOf } from "./state.ts";
 import { type Lease, newTask, type Task } from "./task.ts";
 
@@ -22,6 +23,7 @@ export interface Stored {
     readonly mode?: PoolMode | undefined;
   }[];
   readonly gates: readonly Gate[];
+  readonly schedules: readonly Schedule[];
   readonly agents: readonly AgentIdentity[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
@@ -40,6 +42,7 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
     apply(state, { type: "pool.created", pool: options.id, options, atMs: createdAtMs }, nowMs);
     if (mode !== undefined) apply(state, { type: "pool.mode", pool: options.id, mode }, nowMs);
   }
+  for (const schedule of stored.schedules) apply(state, { type: "schedule.created", schedule }, nowMs);
   for (const agent of stored.agents) apply(state, { type: "agent.added", agent }, nowMs);
   for (const facts of stored.open) restoreTask(state, facts, nowMs);
   for (const facts of stored.open) {

@@ -10,6 +10,7 @@ import { IsolationBook } from "./isolation.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import type { Rate } from "./rate.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Task } from "./task.ts";
 
 export interface NamespaceState {
@@ -29,6 +30,7 @@ export interface NamespaceState {
   /** Who has which context window, tool session and memory. */
   readonly isolation: IsolationBook;
   readonly gates: Map<string, Gate>;
+  readonly schedules: Map<string, Schedule>;
   /** Types that closed gates hold, and how many of them do. */
   readonly heldTypes: Map<string, number>;
   /** Tasks that wait for a dependency, by the dependency. */
@@ -71,6 +73,7 @@ export function emptyState(epoch: number): NamespaceState {
     rates: new Map(),
     isolation: new IsolationBook(),
     gates: new Map(),
+    schedules: new Map(),
     heldTypes: new Map(),
     dependents: new Map(),
     overflow: new Map(),

@@ -15,6 +15,7 @@ import { admitHeld, letGo, refuseHeld, submit } from "./overflow.ts";
 import { changePool, createPool, deletePool, drainPool, setMode } from "./pool-life.ts";
 import { releasePayload } from "./quarantine.ts";
 import { retire } from "./retire.ts";
+import { createSchedule, deleteSchedule, pauseSchedule, scheduleServed } from "./scheduling.ts";
 import { notFound, report, stale } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { addAgent, becomeReady, exited, join, probed, removeAgent } from "./supervise.ts";
@@ -65,6 +66,14 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return setGate(state, command, turn);
     case "gate_probed":
       return gateProbed(state, command, turn);
+    case "create_schedule":
+      return createSchedule(state, command, turn);
+    case "pause_schedule":
+      return pauseSchedule(state, command, turn);
+    case "delete_schedule":
+      return deleteSchedule(state, command.id, turn);
+    case "schedule_served":
+      return scheduleServed(state, command, turn);
     case "delete_pool":
       return deletePool(state, command.pool, turn);
     case "add_agent":

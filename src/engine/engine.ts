@@ -28,6 +28,7 @@ import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
 import { type AgentChangeInput, LIMIT_DEFAULTS, type NewAgentInput } from "./options/agent.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
+import type { ScheduleInput } from "./options/schedule.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
@@ -38,6 +39,7 @@ import { Reserve } from "./reserve.ts";
 import { Retention } from "./retention.ts";
 import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
+import { ScheduleDesk } from "./schedule-desk.ts";
 import { type Ends, TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
@@ -121,6 +123,7 @@ class RunningEngine implements LocalEngine {
   readonly #events: EventHub;
   readonly #routing: RoutingDesk;
   readonly #gates: GateDesk;
+  readonly #schedules: ScheduleDesk;
   readonly #performer: Performer;
   readonly #retention: Retention;
   readonly #onFatal: (error: unknown) => void;
@@ -197,7 +200,12 @@ class RunningEngine implements LocalEngine {
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
     this.#routing = new RoutingDesk(this.#frame, { metrics, random, routing: options.routing });
     this.#gates = new GateDesk(this.#frame);
-    this.#performer = new Performer(this.#frame, this.#workers, this.#gates);
+    this.#schedules = new ScheduleDesk(this.#frame, this);
+    this.#performer = new Performer(this.#frame, {
+      workers: this.#workers,
+      gates: this.#gates,
+      schedules: this.#schedules,
+    });
     this.#retention = new Retention({ state, store, clock, loop, log });
     this.#onFatal = options.onFatal ?? (() => {});
   }
@@ -230,6 +238,11 @@ class RunningEngine implements LocalEngine {
     this.#pools.open(options, functions, own);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
   setMode = (id: string, mode: PoolMode) => this.#pools.setMode(id, mode);
+  schedules = () => this.#schedules.list();
+  schedule = (id: string) => this.#schedules.get(id);
+  createSchedule = (schedule: ScheduleInput) => this.#schedules.create(schedule);
+  pauseSchedule = (id: string, paused: boolean) => this.#schedules.pause(id, paused);
+  deleteSchedule = (id: string) => this.#schedules.delete(id);
   gates = () => this.#gates.list();
   gate = (name: string) => this.#gates.get(name);
   putGate = (name: string, gate: GateInput) => this.#gates.put(name, gate);

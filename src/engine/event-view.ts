@@ -77,9 +77,31 @@ function fieldsOf(event: DurableEvent | Notice): Fields {
     }
     case "agent.health":
       return { agentId: event.agentId, source: event.source, health: event.health, reason: event.reason };
+    case "schedule.created": {
+      const { id, pool, cron, timezone, nextAtMs } = event.schedule;
+      return { scheduleId: id, pool, cron, timezone, nextAt: isoOf(nextAtMs) };
+    }
+    case "schedule.deleted":
+      return { scheduleId: event.scheduleId };
+    case "schedule.paused":
+      return { scheduleId: event.scheduleId, paused: event.paused, nextAt: isoOf(event.nextAtMs) };
+    case "schedule.fired":
+      return { ...servedOf(event), taskId: event.submitted };
+    case "schedule.refused":
+      return { ...servedOf(event), error: event.error };
+    case "schedule.skipped":
+      return servedOf(event);
+    case "schedule.missed":
+      return { scheduleId: event.scheduleId, dueAt: iso(event.dueAtMs), missed: event.missed };
     default:
       return idsOf(event);
   }
+}
+
+const isoOf = (atMs: number | undefined): string | undefined => (atMs === undefined ? undefined : iso(atMs));
+
+function servedOf(event: Extract<DurableEvent, { dueAtMs: number; nextAtMs: number | undefined }>): Fields {
+  return { scheduleId: event.scheduleId, dueAt: iso(event.dueAtMs), nextAt: isoOf(event.nextAtMs) };
 }
 
 function waitingOf(resting: Resting): { readonly reason: string; readonly until?: string } {

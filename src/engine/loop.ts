@@ -338,6 +338,7 @@ export class Loop {
     let keysBeforeMs: number | undefined;
     const quarantined: Commit["quarantine"][number][] = [];
     const gates: Gate[] = [];
+    const schedules = new Set<string>();
     for (const event of turn.durable) {
       switch (event.type) {
         case "task.submitted":
@@ -362,6 +363,17 @@ export class Loop {
         }
         case "gate.changed":
           gates.push(event.gate);
+          break;
+        case "schedule.created":
+          schedules.add(event.schedule.id);
+          break;
+        case "schedule.deleted":
+        case "schedule.paused":
+        case "schedule.fired":
+        case "schedule.refused":
+        case "schedule.skipped":
+        case "schedule.missed":
+          schedules.add(event.scheduleId);
           break;
         case "pool.deleted":
           pools.push({ id: event.pool, record: null });
@@ -408,6 +420,7 @@ export class Loop {
       pools,
       agents,
       gates,
+      schedules: [...schedules].map((id) => ({ id, record: state.schedules.get(id) ?? null })),
       quarantine: quarantined,
       retired,
       keys,

@@ -7,18 +7,24 @@ import type { Outcome } from "../core/outcome.ts";
 import type { Turn } from "../core/turn.ts";
 import { type Frame, giveBack } from "./frame.ts";
 import type { GateDesk } from "./gate-desk.ts";
+import type { ScheduleDesk } from "./schedule-desk.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
 
+/** Those whom effects concern. */
+interface Desks {
+  readonly workers: WorkerDesk;
+  readonly gates: GateDesk;
+  readonly schedules: ScheduleDesk;
+}
+
 export class Performer {
   readonly #frame: Frame;
-  readonly #workers: WorkerDesk;
-  readonly #gates: GateDesk;
+  readonly #desks: Desks;
 
-  constructor(frame: Frame, workers: WorkerDesk, gates: GateDesk) {
+  constructor(frame: Frame, desks: Desks) {
     this.#frame = frame;
-    this.#workers = workers;
-    this.#gates = gates;
+    this.#desks = desks;
   }
 
   /** `turn` takes the volatile events that come of it. */
@@ -32,13 +38,16 @@ export class Performer {
         crew.stop(effect.fence);
         break;
       case "answer_claim":
-        this.#workers.answer(effect.claimId, effect.attempts);
+        this.#desks.workers.answer(effect.claimId, effect.attempts);
         break;
       case "answer_held":
         this.#frame.heldCalls.answer(effect.holdId, effect);
         break;
       case "watch_gate":
-        this.#gates.changed(effect.name);
+        this.#desks.gates.changed(effect.name);
+        break;
+      case "submit_scheduled":
+        void this.#desks.schedules.serve(effect.scheduleId, effect.atMs);
         break;
       case "start_agent":
         void crew.start(effect.agentId);

@@ -9,6 +9,7 @@ import type { EventFrame } from "./event-listener.ts";
 import type { GateInput } from "./gate-options.ts";
 import type { AgentChangeInput, NewAgentInput } from "./options/agent.ts";
 import type { PoolOptionsInput } from "./options/pool.ts";
+import type { ScheduleInput } from "./options/schedule.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import type { RouteOptions } from "./routing.ts";
 import type {
@@ -22,6 +23,7 @@ import type {
   PoolMetricsView,
   PoolView,
   QuarantineView,
+  ScheduleView,
   TaskStatus,
   TaskView,
 } from "./view.ts";
@@ -166,6 +168,15 @@ export interface Engine {
 
   /** `paused` takes tasks and starts none, `draining` takes none; what runs goes on. Kept over restarts. */
   setMode(id: string, mode: PoolMode): Promise<PoolView>;
+
+  schedules(): ScheduleView[];
+  schedule(id: string): ScheduleView;
+  /** `conflict` for a known id, `invalid` for a bad pattern or time zone. */
+  createSchedule(schedule: ScheduleInput): Promise<ScheduleView>;
+  /** While it is paused its instants pass. */
+  pauseSchedule(id: string, paused: boolean): Promise<ScheduleView>;
+  /** Tasks that it has submitted stay. */
+  deleteSchedule(id: string): Promise<void>;
 
   gates(): GateView[];
   gate(name: string): GateView;

@@ -281,6 +281,31 @@ export interface GateView {
   changedAt: string;
 }
 
+/** Times are ISO-8601 UTC. */
+export interface ScheduleView {
+  id: string;
+  pool?: string;
+  selector?: string;
+  allow?: readonly string[];
+  cron: string;
+  timezone: string;
+  task: Json;
+  overlap: "allow" | "skip";
+  paused: boolean;
+  /** Tasks it has submitted. */
+  fired: number;
+  /** Instants that passed unserved, except for those that one task was submitted for late. */
+  missed: number;
+  createdAt: string;
+  /** Absent while it is paused, and when its pattern is met no more. */
+  nextAt?: string;
+  /** The instant that was served last. */
+  lastAt?: string;
+  lastTaskId?: string;
+  /** Why its last submission was refused. */
+  lastError?: { readonly code: string; readonly message: string };
+}
+
 /** S2-21 in its own names. */
 export interface PoolHealthView {
   pool_size: number;

@@ -10,6 +10,7 @@ import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord } from "../core/retired.ts";
+import type { Schedule } from "../core/schedule.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
 import { MemoryHistory } from "./memory-history.ts";
 import { RecentEvents } from "./recent-events.ts";
@@ -51,6 +52,7 @@ class MemoryStore implements Store {
   readonly #pools = new Map<PoolId, PoolRecord>();
   readonly #agents = new Map<string, AgentIdentity>();
   readonly #gates = new Map<string, Gate>();
+  readonly #schedules = new Map<string, Schedule>();
   readonly #open = new Map<number, OpenFacts>();
   /** Of open tasks; that of a settled one is in the history. */
   readonly #bodies = new Map<number, TaskBody>();
@@ -81,6 +83,7 @@ class MemoryStore implements Store {
       pools: [...this.#pools.values()],
       agents: [...this.#agents.values()],
       gates: [...this.#gates.values()],
+      schedules: [...this.#schedules.values()],
       open: [...this.#open.values()].sort((a, b) => a.num - b.num),
       quarantine: [...this.#quarantine.values()],
       deadLetters: this.#history.deadLetters(),
@@ -110,6 +113,7 @@ class MemoryStore implements Store {
       put(this.#quarantine, `${pool} ${fingerprint}`, record);
     }
     if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
+    for (const { id, record } of commit.schedules ?? []) put(this.#schedules, id, record);
     for (const gate of commit.gates ?? []) this.#gates.set(gate.name, gate);
     this.#events.add(commit.firstSeq, commit.atMs, commit.events);
     return undefined;
@@ -187,6 +191,7 @@ class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     this.#oldKeys.clear();
+    this.#schedules.clear();
     for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#gates, this.#quarantine])
       map.clear();
     this.#history = new MemoryHistory(0);

@@ -8,6 +8,7 @@ import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { SettledFacts } from "../core/record.ts";
 import type { KeyRecord, OldTask } from "../core/retired.ts";
+import type { Schedule } from "../core/schedule.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
 import { oldTaskOf } from "./memory-history.ts";
 import { prepareAll } from "./sqlite-schema.ts";
@@ -35,6 +36,7 @@ const READS = {
     ORDER BY json_extract(h.facts, '$.settlement.settledAtMs'), h.num`,
   settledEpoch: "SELECT value AS n FROM meta WHERE key = 'settled_epoch'",
   gates: "SELECT record FROM gates ORDER BY rowid",
+  schedules: "SELECT record FROM schedules ORDER BY rowid",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
   sizes: "SELECT pool, sum(bytes) AS n FROM history GROUP BY pool",
@@ -78,6 +80,7 @@ export class SqliteReader {
       pools: recordsOf<PoolRecord>(this.#read.pools),
       agents: recordsOf<AgentIdentity>(this.#read.agents),
       gates: recordsOf<Gate>(this.#read.gates),
+      schedules: recordsOf<Schedule>(this.#read.schedules),
       open: this.#read.open.all().map(({ num, spec, facts }) => {
         assert(spec !== null, "every open task was admitted");
         return openFactsOf(Number(num), String(spec), String(facts));

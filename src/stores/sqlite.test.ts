@@ -369,6 +369,7 @@ describe("a full disk", () => {
       pools: [],
       agents: [],
       gates: [],
+      schedules: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

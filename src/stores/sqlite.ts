@@ -114,6 +114,9 @@ const WRITES = {
   dropPool: "DELETE FROM pools WHERE id = ?",
   putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   putGate: "INSERT INTO gates (name, record) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET record = excluded.record",
+  putSchedule:
+    "INSERT INTO schedules (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+  dropSchedule: "DELETE FROM schedules WHERE id = ?",
   dropAgent: "DELETE FROM agents WHERE id = ?",
   quarantine: `INSERT INTO quarantine (pool, fingerprint, record) VALUES (?, ?, ?)
     ON CONFLICT (pool, fingerprint) DO UPDATE SET record = excluded.record`,
@@ -312,6 +315,10 @@ class SqliteStore implements Store {
     for (const { pool, fingerprint, record } of commit.quarantine) {
       if (record === null) this.#write.letGo.run(pool, fingerprint);
       else this.#write.quarantine.run(pool, fingerprint, JSON.stringify(record));
+    }
+    for (const { id, record } of commit.schedules ?? []) {
+      if (record === null) this.#write.dropSchedule.run(id);
+      else this.#write.putSchedule.run(id, JSON.stringify(record));
     }
     for (const gate of commit.gates ?? []) this.#write.putGate.run(gate.name, JSON.stringify(gate));
   }

@@ -12,6 +12,7 @@ import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord, OldTask } from "../core/retired.ts";
+import type { Schedule } from "../core/schedule.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
 /**
@@ -52,6 +53,8 @@ export interface Commit {
   }[];
   /** Gates that were made or changed. */
   readonly gates?: readonly Gate[] | undefined;
+  /** Schedules that were made or changed; null when deleted. */
+  readonly schedules?: readonly { readonly id: string; readonly record: Schedule | null }[] | undefined;
 }
 
 export interface Admitted {
@@ -84,6 +87,7 @@ export interface Loaded {
   readonly pools: readonly PoolRecord[];
   readonly agents: readonly AgentIdentity[];
   readonly gates: readonly Gate[];
+  readonly schedules: readonly Schedule[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
   /** Oldest first. */

@@ -58,6 +58,7 @@ export class Replayed {
       };
       same(facts(pool), other && facts(other), `pool ${id}`);
     }
+    same([...live.schedules.values()], [...this.state.schedules.values()], "schedules");
     same([...live.gates.values()], [...this.state.gates.values()], "gates");
     same([...live.heldTypes].sort(), [...this.state.heldTypes].sort(), "held types");
     same([...live.agents.keys()].sort(), [...this.state.agents.keys()].sort(), "agents");

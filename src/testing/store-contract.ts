@@ -94,6 +94,7 @@ function loading(holds: Holds, again: Again): void {
       pools: [],
       agents: [],
       gates: [],
+      schedules: [],
       open: [],
       quarantine: [],
       deadLetters: [],
@@ -192,6 +193,26 @@ function loading(holds: Holds, again: Again): void {
     const { loaded } = await again(first);
     expect(loaded.pools).toEqual([main, side]);
     expect(loaded.agents).toEqual([ada, bob]);
+  });
+
+  holds("schedules come back as they were last, and deleted ones do not", async (first) => {
+    const { store, writer } = first;
+    const rule = { cron: "0 9 * * *", timezone: "Europe/Berlin", task: { prompt: "größer" }, overlap: "skip" } as const;
+    const daily = {
+      id: "daily",
+      pool: asPoolId("main"),
+      ...rule,
+      paused: false,
+      createdAtMs: 5.5,
+      fired: 0,
+      missed: 0,
+    };
+    const other = { ...daily, id: "other", nextAtMs: 7_000 };
+    const row = (record: typeof daily | typeof other) => ({ id: record.id, record });
+    await store.commit(writer.next({ schedules: [row(daily), row(other)] }));
+    const fired = { ...daily, fired: 1, nextAtMs: 9_000, lastError: { code: "queue_full", message: "full" } };
+    await store.commit(writer.next({ schedules: [row(fired), { id: "other", record: null }] }));
+    expect((await again(first)).loaded.schedules).toEqual([fired]);
   });
 
   holds("gates and the mode of a pool come back as they were last", async (first) => {
@@ -362,6 +383,7 @@ function commits(holds: Holds, again: Again): void {
       pools: [],
       agents: [],
       gates: [],
+      schedules: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

@@ -404,13 +404,14 @@ export class World {
 
   /** The engine dies: what is open comes back from the store under the next epoch, and nothing else. */
   restart(): void {
-    const { epoch, lastNum, pools, agents, gates, leftLetters } = this.state;
+    const { epoch, lastNum, pools, agents, gates, schedules, leftLetters } = this.state;
     const stored = {
       epoch: epoch + 1,
       lastNum,
       pools: [...pools.values()].map(({ options, createdAtMs, mode }) => ({ options, createdAtMs, mode })),
       agents: [...agents.values()].map(({ identity }) => identity),
       gates: [...gates.values()],
+      schedules: [...schedules.values()],
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
       quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
       deadLetters: [...pools.keys(), ...leftLetters.keys()].flatMap((pool) => {

@@ -5,6 +5,7 @@ import * as agents from "./agents.ts";
 import * as attempts from "./attempts.ts";
 import { forgetInTime, hear } from "./health.ts";
 import * as pools from "./pools.ts";
+import * as schedules from "./schedules.ts";
 import { rosterChanged } from "./seat.ts";
 import * as tasks from "./tasks.ts";
 
@@ -31,6 +32,19 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "gate.changed":
       pools.changeGate(state, event.gate);
+      break;
+    case "schedule.created":
+      schedules.addSchedule(state, event.schedule);
+      break;
+    case "schedule.deleted":
+      state.schedules.delete(event.scheduleId);
+      break;
+    case "schedule.paused":
+    case "schedule.fired":
+    case "schedule.refused":
+    case "schedule.skipped":
+    case "schedule.missed":
+      schedules.changeSchedule(state, event);
       break;
     case "pool.draining":
       poolOf(state, event.pool).draining = true;

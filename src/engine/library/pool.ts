@@ -22,6 +22,7 @@ import type {
 import { Batch } from "./batch.ts";
 import { type GateOptions, type Gates, gateOf } from "./gates.ts";
 import { type PoolAgent, poolAgent } from "./pool-agent.ts";
+import { type Schedules, schedulesOf } from "./schedules.ts";
 
 export interface ExecuteOptions extends Omit<TaskInput, "prompt" | "input" | "deadlineAt"> {
   /** Limit of the whole call, waiting included; after it the task is stopped. Milliseconds. */
@@ -42,6 +43,8 @@ export interface SubmittedTask {
 
 export interface Pool extends AsyncDisposable, Gates {
   readonly id: string;
+  /** Those of all pools of its engine. */
+  readonly schedules: Schedules;
   /**
    * Hands in one task and waits for its result.
    *
@@ -87,12 +90,14 @@ export interface Pool extends AsyncDisposable, Gates {
 
 export class LocalPool implements Pool {
   readonly id: string;
+  readonly schedules: Schedules;
   readonly #engine: LocalEngine;
   readonly #close: (options?: { drainMs?: number | undefined }) => Promise<void>;
   #closed: Promise<void> | undefined;
 
   constructor(engine: LocalEngine, id: string, close: (options?: { drainMs?: number | undefined }) => Promise<void>) {
     this.#engine = engine;
+    this.schedules = schedulesOf(() => engine);
     this.id = id;
     this.#close = close;
   }

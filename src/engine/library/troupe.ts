@@ -9,6 +9,7 @@ import type { GateView, PoolView } from "../view.ts";
 import { type GateOptions, type Gates, gateOf } from "./gates.ts";
 import { type LibraryPoolOptions, open, openPool, type TroupeOptions, without } from "./open.ts";
 import { type ExecuteOptions, LocalPool, type Pool } from "./pool.ts";
+import { type Schedules, schedulesOf } from "./schedules.ts";
 
 /** Who may be chosen and how, and limits of the whole call as in `execute`. */
 export interface TroupeRouteOptions extends RouteOptions, Pick<ExecuteOptions, "timeoutMs" | "signal"> {}
@@ -32,6 +33,7 @@ export interface Troupe extends AsyncDisposable, Gates {
    * @throws PoolError as `execute`, and `no_capacity` when no pool may be chosen
    */
   route(task: string | TaskInput, options?: TroupeRouteOptions): Promise<Routed>;
+  readonly schedules: Schedules;
   health(): EngineHealth;
   /** It has been started and not been stopped since. */
   readonly running: boolean;
@@ -46,6 +48,7 @@ export interface Troupe extends AsyncDisposable, Gates {
 class LocalTroupe implements Troupe {
   readonly #options: TroupeOptions;
   readonly #pools = new Map<string, Pool>();
+  readonly schedules: Schedules = schedulesOf(() => this.#engine);
   #running: LocalEngine | undefined;
   /** Starts and stops follow one another. */
   #turn: Promise<void> = Promise.resolve();

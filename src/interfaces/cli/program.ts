@@ -12,6 +12,7 @@ import { keyCommand } from "./commands/key.ts";
 import { poolsCommand } from "./commands/pools.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
+import { schedulesCommand } from "./commands/schedules.ts";
 import { submitCommand } from "./commands/submit.ts";
 import { taskCommand } from "./commands/task.ts";
 import { tasksCommand } from "./commands/tasks.ts";
@@ -59,6 +60,7 @@ function createProgram(output: Output): Command {
     poolsCommand(),
     agentsCommand(),
     gatesCommand(),
+    schedulesCommand(),
     keyCommand(),
     configCommand(),
   ];

@@ -14,6 +14,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addGateRoutes } from "./routes/gates.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addPoolRoutes } from "./routes/pools.ts";
+import { addScheduleRoutes } from "./routes/schedules.ts";
 import { addTaskRoutes } from "./routes/tasks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import { trace } from "./trace.ts";
@@ -64,6 +65,7 @@ export function createApp(engine: Engine, options: AppOptions): App {
   addWorkerRoutes(app, doors);
   addEventRoutes(app, doors);
   addGateRoutes(app, doors);
+  addScheduleRoutes(app, doors);
 
   app.notFound((c) => answer(c, new PoolError("not_found", `there is no ${c.req.method} ${c.req.path}`), log));
   app.onError((error, c) => answer(c, error, log));

@@ -52,6 +52,8 @@ export const replayBody = z.strictObject({ edit: z.record(z.string(), z.unknown(
 /** For routes whose path says it all. */
 export const emptyBody = z.strictObject({});
 
+export const pauseBody = z.strictObject({ paused: z.boolean() });
+
 export const failAgentBody = z.strictObject({ reason: z.string().max(10_000).optional() });
 
 /** Agents of other kinds are checked by the engine, as entries of a pool's `agents`. */

@@ -108,6 +108,13 @@ export class Audit {
       case "task.spared":
       case "payload.quarantined":
       case "payload.released":
+      case "schedule.created":
+      case "schedule.deleted":
+      case "schedule.paused":
+      case "schedule.fired":
+      case "schedule.refused":
+      case "schedule.skipped":
+      case "schedule.missed":
       case "dead_letter.dropped":
         break;
       default:
