@@ -168,7 +168,7 @@ describe("isolation", () => {
       agent?.memoryHandleId,
     ];
     expect(new Set([...ids(first), ...ids(second)]).size).toBe(6);
-    process.kill(first?.pid ?? 0, "SIGKILL");
+    kill(first?.pid, "SIGKILL");
     await expect.poll(async () => (await view(first?.id ?? "")).restarts, SOON).toBe(1);
     expect(new Set([...ids(first), ...ids(await view(first?.id ?? ""))]).size).toBe(6);
     await ask("DELETE", `/v1/pools/${pool}?timeoutMs=0`);
@@ -357,7 +357,7 @@ describe("DELETE /v1/agents/{id}", () => {
 
   test("of an idle one is done at once, and its process is gone", async () => {
     const pool = await daemons(1);
-    const { id, pid = 0 } = await only(pool);
+    const { id, pid } = await only(pool);
     expect(await ask("DELETE", `/v1/agents/${id}`)).toEqual({ status: 200, body: { released: 0 } });
     await expect.poll(() => isThere(pid), SOON).toBe(false);
     await ask("DELETE", `/v1/pools/${pool}?timeoutMs=0`);
@@ -463,11 +463,17 @@ test("S2-B08 a reset lets an open breaker try, and its figures begin anew", asyn
   expect(await run(pool, "echo hi")).toMatchObject({ status: "completed" });
 });
 
-function isThere(pid: number): boolean {
+/** Never 0 by mistake: that would be our own process group. */
+function kill(pid: number | undefined, signal: NodeJS.Signals | 0): void {
+  if (pid === undefined) throw new Error("the daemon has no process");
+  process.kill(pid, signal);
+}
+
+function isThere(pid: number | undefined): boolean {
   try {
-    process.kill(pid, 0);
+    kill(pid, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -39,8 +39,8 @@ export interface Child {
   readonly exit: ChildExit | undefined;
   /** Not only there, but also not stopped. */
   isRunning(): boolean;
-  /** Resolves when it has ended and its output has been taken in. Never rejects. */
-  ended(clock: Clock): Promise<ChildExit>;
+  /** Resolves when it has ended and its output has been taken in, for `flushMs` at most. Never rejects. */
+  ended(clock: Clock, flushMs?: number): Promise<ChildExit>;
   /** Asks the group to end, kills it after `stopMs`, resolves when the process has ended. Safe to call twice. */
   stop(clock: Clock, stopMs: number): Promise<void>;
 }
@@ -100,9 +100,11 @@ class GroupLeader implements Child {
     return this.pid !== undefined && this.#exit === undefined && isRunning(this.pid);
   }
 
-  async ended(clock: Clock): Promise<ChildExit> {
+  async ended(clock: Clock, flushMs = FLUSH_MS): Promise<ChildExit> {
     const exit = await this.exited;
-    if (!(await within(clock, FLUSH_MS, this.#closed))) {
+    if (!(await within(clock, flushMs, this.#closed))) {
+      // What was in the pipe is read, however busy we were meanwhile.
+      await new Promise<void>((done) => clock.defer(done));
       this.stdout.destroy();
       this.stderr.destroy();
     }

@@ -33,6 +33,11 @@ export interface DaemonEnd {
 
 /** Kept connections: 20 idle ones for 30 s (S2-29). How many are used at once follows from the concurrency. */
 const CONNECTIONS = { keepAlive: true, maxFreeSockets: 20, timeout: 30_000 };
+/**
+ * How long the death of a daemon is kept back for its last lines. Only a process that left its group holds the pipe open
+ * longer, until it is swept; nobody should take the daemon for alive meanwhile.
+ */
+const LAST_LINES_MS = 20;
 /** How long after the death of a daemon its last answers may be read. */
 const LAST_ANSWER_MS = 200;
 /** A disk that does not keep up costs log lines, not memory. Bytes. */
@@ -96,7 +101,7 @@ export class DaemonProcess {
       if (this.isStopping) return notStarted("stopped");
       const ward = this.#spawn();
       const late = await this.#becomeReady(ward, onReady);
-      return this.#describe(await ward.ended(this.#context.clock), late);
+      return this.#describe(await ward.ended(this.#context.clock, LAST_LINES_MS), late);
     } catch (thrown) {
       return notStarted(`could not be started: ${messageOf(thrown)}`);
     }

@@ -12,7 +12,7 @@ import {
   killAfterwards,
   until,
 } from "../../test/fixtures/agents/world.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import type { DaemonOptions } from "../core/pool.ts";
 import { agentContract, anAttempt, anIdentity, EventLog } from "../testing/agent-contract.ts";
 import type { Attempt, RunEnd } from "./agent.ts";
@@ -442,4 +442,18 @@ test("a death is told, and a run on it ends, though a grandchild holds its outpu
   expect((await hung).outcome).toMatchObject({ name: "lost", kill: true });
   await events.untilExited();
   await until(() => !isAlive(grandchild), "the grandchild is gone");
+});
+
+test("a death is told before what the daemon leaves behind has been swept", async () => {
+  // Whoever waits for the rest of the output, or for the sweep, waits for ever.
+  const clock: Clock = {
+    ...systemClock,
+    timer: (ms, fire) => (ms >= 500 ? { cancel: () => {} } : systemClock.timer(ms, fire)),
+  };
+  const { driver, events, ask } = await openReady({ words: ["say=last words"], context: { clock } });
+  const { grandchild } = resultOf<{ grandchild: number }>(await ask("hold unmarked"));
+  killAfterwards(grandchild);
+  process.kill(driver.pid as number, "SIGKILL");
+  expect(await events.untilExited()).toMatchObject({ signal: "SIGKILL", logTail: ["last words"] });
+  expect(isAlive(grandchild)).toBe(true);
 });
