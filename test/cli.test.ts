@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ExplainView, Page, PoolView, TaskView } from "../src/engine/view.ts";
+import type { AgentView, ExplainView, Page, PoolView, TaskView } from "../src/engine/view.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const MAIN = join(ROOT, "src/interfaces/cli/main.ts");
@@ -182,6 +182,8 @@ describe("the command line", () => {
       "replay",
       "dead",
       "pools",
+      "agents",
+      "logs",
       "key",
       "config",
     ]) {
@@ -1201,6 +1203,73 @@ describe("commands against a server", () => {
       expect(ended.stderr).toContain(`interrupted: of 2 tasks 1 still open on ${server.url} (\`troupe task ${id}\``);
       expect(ended.stderr).toContain("0 not submitted");
       expect(await taskOf(server, id)).toMatchObject({ status: "pending" });
+    });
+  });
+
+  describe("agents", () => {
+    const agentsOf = async (pool: string): Promise<AgentView[]> =>
+      (await jsonOf<Page<AgentView>>(["agents", "--pool", pool])).items;
+
+    test("lists them, of one pool or of all", async () => {
+      const echo = await agentsOf("echo");
+      expect(echo.map(({ name, pool }) => [name, pool])).toEqual([
+        ["echo-command-0", "echo"],
+        ["echo-command-1", "echo"],
+      ]);
+      const { items } = await jsonOf<Page<AgentView>>(["agents"]);
+      expect(new Set(items.map(({ pool }) => pool)).size).toBeGreaterThan(1);
+    });
+
+    test("drain, recover, reset, fail and restart one by its name or id", async () => {
+      const [agent] = await agentsOf("echo");
+      const drained = await client(["agents", "drain", "echo-command-0"]);
+      expect(drained).toMatchObject({ code: 0, stdout: expect.stringMatching(/echo-command-0 .*draining/) });
+      expect(await jsonOf(["agents", "recover", agent?.id ?? ""])).toMatchObject({ lifecycle: "ready" });
+      const failed = await client(["agents", "fail", "echo-command-0", "--reason", "on fire"]);
+      expect(failed).toMatchObject({ code: 0, stdout: expect.stringContaining("unhealthy") });
+      expect(await jsonOf(["agents", "recover", "echo-command-0", "--pool", "echo"])).toMatchObject({
+        health: "healthy",
+      });
+      expect(await jsonOf(["agents", "reset", "echo-command-0"])).toMatchObject({ stats: { samples: 0 } });
+      expect(await jsonOf(["agents", "restart", "echo-command-0"])).toMatchObject({ name: "echo-command-0" });
+      await expect
+        .poll(async () => (await agentsOf("echo"))[0], { timeout: 20_000 })
+        .toMatchObject({
+          lifecycle: "ready",
+          restarts: 1,
+        });
+      expect(await jsonOf(["agents", "restart", "--pool", "echo"])).toEqual({ restarted: 2 });
+    });
+
+    test("an agent that is not there, or is in several pools, is wrong usage", async () => {
+      const nobody = await client(["agents", "drain", "nobody"]);
+      expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining("there is none") });
+      expect(await client(["agents", "restart"])).toMatchObject({ code: 2, stderr: expect.stringContaining("--pool") });
+      for (const pool of ["twice-a", "twice-b"]) {
+        await call(server, "POST", "/v1/pools", { id: pool });
+        await call(server, "POST", `/v1/pools/${pool}/agents`, { kind: "remote", name: "twin" });
+      }
+      const twins = await client(["agents", "drain", "twin"]);
+      expect(twins).toMatchObject({ code: 2, stderr: expect.stringContaining("twice-a, twice-b") });
+      expect(await jsonOf(["agents", "remove", "twin", "--pool", "twice-a"])).toEqual({ released: 0 });
+      expect(await jsonOf(["agents", "drain", "twin"])).toMatchObject({ pool: "twice-b", lifecycle: "draining" });
+    });
+
+    test("logs prints what one has written, and follows it", async () => {
+      const args = ["-e", "process.stderr.write(require('node:fs').readFileSync(0, 'utf8') + '\\n')"];
+      await call(server, "POST", "/v1/pools", {
+        id: "loud",
+        agents: [{ kind: "command", name: "crier", program: "node", args }],
+      });
+      const cry = (prompt: string) => call(server, "POST", "/v1/pools/loud/tasks?waitMs=20000", { prompt });
+      await cry("one");
+      expect(await client(["logs", "crier"])).toMatchObject({ code: 0, stdout: "one\n" });
+      expect(await jsonOf(["logs", "crier"])).toEqual({ lines: ["one"], next: 1 });
+      const following = start(["logs", "-f", "crier"], { env: { TROUPE_URL: server.url, TROUPE_DATA: data } });
+      const lines = createInterface({ input: following.child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+      expect((await lines.next()).value).toBe("one");
+      await cry("two");
+      expect((await lines.next()).value).toBe("two");
     });
   });
 });

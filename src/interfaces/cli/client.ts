@@ -23,6 +23,8 @@ export interface RequestOptions {
   readonly body?: unknown;
   /** How long the server is asked to wait before it answers. */
   readonly waitMs?: number | undefined;
+  /** How much longer than usual the answer may take, for what is done before it is answered. */
+  readonly patienceMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -79,7 +81,7 @@ export class Client {
   async #exchange(
     method: string,
     path: string,
-    { query, body, waitMs, signal }: RequestOptions,
+    { query, body, waitMs, patienceMs, signal }: RequestOptions,
   ): Promise<{ response: Response; text: string }> {
     const url = new URL(this.url + path);
     for (const [name, value] of Object.entries({ ...query, waitMs: waitMs || undefined })) {
@@ -90,7 +92,7 @@ export class Client {
     if (body !== undefined) headers["content-type"] = "application/json";
 
     const late = new AbortController();
-    const limitMs = ANSWER_LIMIT_MS + (waitMs ?? 0);
+    const limitMs = ANSWER_LIMIT_MS + (waitMs ?? 0) + (patienceMs ?? 0);
     const timer = this.#clock.timer(limitMs, () => late.abort(new Error(`no answer within ${limitMs} ms`)));
     try {
       const response = await fetch(url, {

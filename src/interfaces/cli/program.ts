@@ -9,6 +9,7 @@ import { deadCommand } from "./commands/dead.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { gatesCommand } from "./commands/gates.ts";
 import { keyCommand } from "./commands/key.ts";
+import { logsCommand } from "./commands/logs.ts";
 import { poolsCommand } from "./commands/pools.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
@@ -59,13 +60,16 @@ function createProgram(output: Output): Command {
     deadCommand(),
     poolsCommand(),
     agentsCommand(),
+    logsCommand(),
     gatesCommand(),
     schedulesCommand(),
     keyCommand(),
     configCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
-  for (const command of [program, ...commands]) {
+  const nested = commands.flatMap((command) => command.commands);
+  for (const command of nested) command.copyInheritedSettings(program);
+  for (const command of [program, ...commands, ...nested]) {
     // What commander would write of an error is said by `ending`, once.
     command.exitOverride().configureOutput({ outputError: () => {}, ...(output.json ? { writeErr: () => {} } : {}) });
   }
