@@ -138,6 +138,15 @@ test("what runs when its gate closes goes on; its retry waits", () => {
   expect(world.runner("t")).toBe("bob");
 });
 
+test("a failure of an agent backs off as ever though the task's gate is closed", () => {
+  const world = gated(true, { retry: { backoff: { baseMs: 500 } } }, ["ada"]);
+  world.submit({ id: "t", type: "discovery" });
+  set(world, false);
+  world.fail("t");
+  set(world, true);
+  expect([world.status("t"), world.waitsMs("t")]).toEqual(["retry", 500]);
+});
+
 test("a held task that all agents have failed goes through its backoff once the gate is open", () => {
   const world = gated(true, { retry: { backoff: { baseMs: 500 } } }, ["ada", "bob"]);
   world.submit({ id: "t", type: "discovery" });

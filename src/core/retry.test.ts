@@ -117,6 +117,13 @@ test("the backoff of refunded failures grows as that of charged ones", () => {
   expect(waits).toEqual([100, 200, 400, 500]);
 });
 
+test("what was refunded does not lengthen the backoff of what is charged", () => {
+  const world = running({ agents: ["ada"] });
+  for (let n = 0; n < 3; n++) world.report("t", { name: "released" });
+  world.fail("t");
+  expect(world.waitsMs("t")).toBe(100);
+});
+
 test("an attempt that ends cancelled cancels the task", () => {
   expect(after({ name: "cancelled", error })).toMatchObject({ status: "cancelled", failed: 0 });
 });

@@ -193,3 +193,13 @@ test("S3-02 replays go before others of their priority, as in every order", () =
   world.replay("dead");
   expect(drain(world)).toEqual(["dead", "a", "dead", "c", "b"]);
 });
+
+test("S3-B06 who was never tried is believed to be no better than the others have proven to be", () => {
+  const world = createWorld({ agents: ["new", "old"], pool: { strategy: "score", retry: { maxAttempts: 1 } } });
+  for (let n = 0; n < 6; n++) {
+    const id = world.submit({ preferredAgent: "old" });
+    if (n === 0) world.fail(id);
+    else world.complete(id);
+  }
+  expect(world.runner(world.submit())).toBe("old");
+});
