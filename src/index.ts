@@ -3,7 +3,12 @@ export { AgentError, type Classification, type Classify } from "./agents/agent-e
 export type { AgentCall, AgentFunction } from "./agents/function.ts";
 export { type ErrorCode, isPoolError, PoolError } from "./base/errors.ts";
 export type { ChooseAgent as PoolStrategy, StrategyCandidate, StrategyTask } from "./core/chooser.ts";
-export { type FunctionAgent, type FunctionAgentOptions, functionAgent } from "./engine/library/agents.ts";
+export {
+  type FunctionAgent,
+  type FunctionAgentOptions,
+  type FunctionAgents,
+  functionAgent,
+} from "./engine/library/agents.ts";
 export type { LibraryPoolOptions, TroupeOptions } from "./engine/library/open.ts";
 export type { ExecuteOptions, Pool, SubmittedTask } from "./engine/library/pool.ts";
 export type { PoolAgent } from "./engine/library/pool-agent.ts";

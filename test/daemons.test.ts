@@ -98,7 +98,7 @@ test("S2-01 daemon i is called daemon_i and listens on base port + i", async () 
 });
 
 test.each([
-  [{ size: fixed(101) }, "size"],
+  [{ size: fixed(101) }, "size.max"],
   [{ size: { min: 0 } }, "size.min"],
 ])("S2-02 a pool of daemons has 1 to 100: %j is refused", async (size, path) => {
   const { status, body } = await make({ id: "sized", daemon: daemon(), ...size });

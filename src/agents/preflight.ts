@@ -18,6 +18,21 @@ export async function checkAgents(templates: readonly AgentTemplate[], firstOrdi
   await checkPorts(fixedPorts(templates, firstOrdinal));
 }
 
+/**
+ * The same for agents that join a pool that is there.
+ *
+ * @param ordinals - the numbers that they will have in the pool
+ */
+export async function checkNewcomers(
+  { kind, env, daemon, command }: AgentTemplate,
+  { path, ordinals }: { readonly path: string; readonly ordinals: readonly number[] },
+): Promise<void> {
+  const program = kind === "daemon" ? daemon?.program : command?.program;
+  if (program !== undefined) await checkProgram(program, env, `${path}.${kind}.program`);
+  const { basePort = 0 } = daemon ?? {};
+  if (basePort > 0) await checkPorts(ordinals.map((ordinal) => basePort + ordinal));
+}
+
 async function checkProgram(program: string, env: AgentTemplate["env"], path: string): Promise<void> {
   const found = await findProgram(program, env.PATH ?? process.env.PATH ?? "");
   if (found === undefined) throw invalid(path, `expected an executable program, "${program}" is none`);

@@ -48,6 +48,10 @@ export interface AgentIdentity {
   readonly kind: AgentKind;
   /** Number in the pool, from 0: `{id}` of templates, and the port of a daemon is base port + ordinal. */
   readonly ordinal: number;
+  /** Place in the pool's `agents` of the entry that it was made from; undefined for those who joined by themselves. */
+  readonly entry?: number | undefined;
+  /** The pool shrinks: it finishes what it has and goes. */
+  readonly dismissed?: true | undefined;
   /** Given at creation: decide which types it takes. */
   readonly capabilities: readonly string[];
   /** Found out since: they count for what a task requires, never for its type. */

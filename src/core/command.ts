@@ -59,9 +59,24 @@ export type Command =
   | {
       readonly type: "add_agent";
       readonly agent: Omit<AgentIdentity, "ordinal">;
+      /** That nobody has; the next one when absent. */
+      readonly ordinal?: number | undefined;
       /** Added by itself, not with its pool: the entry that it brings, and `size.max` bounds it. */
       readonly template?: AgentTemplate | undefined;
     }
+  /** To `target` agents, or by `add` more. */
+  | {
+      readonly type: "scale";
+      readonly pool: PoolId;
+      readonly target?: number | undefined;
+      readonly add?: number | undefined;
+      /** As many of `add` as there is room for. */
+      readonly capped?: boolean | undefined;
+      /** An operator's word is checked; options have been. */
+      readonly by?: "options" | undefined;
+    }
+  /** The options of its pool have changed: it stands under this entry now. */
+  | { readonly type: "place_agent"; readonly agentId: AgentId; readonly entry: number | undefined }
   | { readonly type: "fail_agent"; readonly agentId: AgentId; readonly reason: string }
   | { readonly type: "recover_agent"; readonly agentId: AgentId }
   /** What is not named stays; a rate of null takes the known one away. */
@@ -207,6 +222,8 @@ export type Reply =
   | { readonly type: "agent_failed"; readonly ended: readonly { readonly taskId: TaskId; readonly number: number }[] }
   /** How many attempts it gave back. */
   | { readonly type: "removed"; readonly released: number }
+  /** How many agents `size` drives now, and which of them are new. */
+  | { readonly type: "scaled"; readonly size: number; readonly agentIds: readonly AgentId[] }
   | { readonly type: "retired"; readonly count: number }
   | { readonly type: "cancelled"; readonly count: number }
   | { readonly type: "count"; readonly count: number }

@@ -29,6 +29,8 @@ export function recover(state: NamespaceState, { here }: Extract<Command, { type
     if (agent.identity.kind === "remote") {
       becomeReady(state, agentId, turn);
       renewAll(state, agent, turn);
+    } else if (agent.identity.dismissed) {
+      turn.record({ type: "agent.lifecycle", agentId, lifecycle: "draining", atMs: turn.nowMs });
     } else {
       turn.record({ type: "agent.spawned", agentId, isolation: newIsolation(turn.random) });
       turn.request({ type: "start_agent", agentId });

@@ -37,6 +37,8 @@ interface Served {
   readonly dueAtMs: number;
   readonly nextAtMs: number | undefined;
 }
+/** Who has changed a pool's size. */
+export type ScaledBy = "operator" | "autoscale" | "replacement" | "options";
 
 export type DurableEvent =
   | { readonly type: "pool.created"; readonly pool: PoolId; readonly options: PoolOptions; readonly atMs: number }
@@ -44,6 +46,16 @@ export type DurableEvent =
   | { readonly type: "pool.deleted"; readonly pool: PoolId }
   /** An operator has paused, drained or resumed it. */
   | { readonly type: "pool.mode"; readonly pool: PoolId; readonly mode: PoolMode }
+  /** Its size has changed; who comes and goes is told besides. */
+  | {
+      readonly type: "pool.scaled";
+      readonly pool: PoolId;
+      readonly from: number;
+      readonly to: number;
+      readonly by: ScaledBy;
+      readonly reason: string;
+      readonly atMs: number;
+    }
   | { readonly type: "gate.changed"; readonly gate: Gate }
   | { readonly type: "schedule.created"; readonly schedule: Schedule }
   | { readonly type: "schedule.deleted"; readonly scheduleId: string }
@@ -263,6 +275,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "pool.changed": true,
   "pool.deleted": true,
   "pool.mode": true,
+  "pool.scaled": true,
   "gate.changed": true,
   "schedule.created": true,
   "schedule.deleted": true,

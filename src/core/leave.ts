@@ -25,7 +25,7 @@ export function restartAgent(
     throw new PoolError("conflict", `agent ${name} runs elsewhere: restart it there`, { details: { agentId } });
   }
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine starts no more agents");
-  if (agent.leaving?.stopping === true) return DONE;
+  if (agent.leaving?.stopping === true || agent.identity.dismissed) return DONE;
   if (agent.lifecycle === "crashed" || agent.lifecycle === "quarantined") {
     spawnAnew(agent, undefined, turn);
     return DONE;

@@ -61,7 +61,7 @@ export function recoverAgent(
   const { failed, drained, ...identity } = identityNow(agent);
   if (failed !== undefined || drained !== undefined) turn.record({ type: "agent.changed", agent: identity });
   // A restart that has begun is carried through.
-  if (agent.lifecycle === "draining" && agent.leaving?.stopping !== true) {
+  if (agent.lifecycle === "draining" && agent.leaving?.stopping !== true && !agent.identity.dismissed) {
     turn.record({ type: "agent.lifecycle", agentId, lifecycle: "ready", atMs: turn.nowMs });
   }
   return DONE;

@@ -200,6 +200,8 @@ export interface Pool {
   readonly latency: PoolLatency;
   /** When tasks that are held back are looked at again, whatever happens before. */
   reviewAtMs: number | undefined;
+  /** When its size was changed last, since the engine started. */
+  scaledAtMs: number | undefined;
   /** It is being deleted: takes no more, finishes what it has. */
   draining: boolean;
   mode: PoolMode;

@@ -43,6 +43,8 @@ export interface NamespaceState {
   readonly leftLetters: Map<PoolId, Map<TaskId, number>>;
   /** Tasks that left the store lately. */
   readonly retired: Set<TaskId>;
+  /** Agents that go once they are idle. */
+  readonly dismissed: Set<AgentId>;
   readonly due: Due;
   /** Pools in which work may have become possible since the last match. */
   readonly dirty: Set<PoolId>;
@@ -80,6 +82,7 @@ export function emptyState(epoch: number): NamespaceState {
     needed: new Map(),
     leftLetters: new Map(),
     retired: new Set(),
+    dismissed: new Set(),
     due: new Due(),
     dirty: new Set(),
     choosers: new Map(),

@@ -17,8 +17,9 @@ import { releasePayload } from "./quarantine.ts";
 import { retire } from "./retire.ts";
 import { createSchedule, deleteSchedule, pauseSchedule, scheduleServed } from "./scheduling.ts";
 import { notFound, report, stale } from "./settle.ts";
+import { letGoDismissed, scale } from "./size.ts";
 import type { NamespaceState } from "./state.ts";
-import { addAgent, becomeReady, exited, join, probed, removeAgent } from "./supervise.ts";
+import { addAgent, becomeReady, exited, join, placeAgent, probed, removeAgent } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
 import { resetAgent, resetBreakers } from "./work-record.ts";
 
@@ -78,6 +79,10 @@ export function step(state: NamespaceState, command: Command, turn: Turn): Reply
       return deletePool(state, command.pool, turn);
     case "add_agent":
       return addAgent(state, command, turn);
+    case "place_agent":
+      return placeAgent(state, command, turn);
+    case "scale":
+      return scale(state, command, turn);
     case "fail_agent":
       return failAgent(state, command, turn);
     case "recover_agent":
@@ -136,13 +141,14 @@ export function dueFirst(state: NamespaceState, turn: Turn): void {
   state.due.compact((entry) => isLive(state, entry));
 }
 
-/** Matches once, and answers the claims that were given work. */
+/** Matches once, lets those go who are leaving, and answers the claims that were given work. */
 export function matchLast(state: NamespaceState, turn: Turn): void {
   stopTheEmpty(state, turn);
   for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
   matchReady(state, turn);
   // What was matched has left room to those who wait for it.
   while ([...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) matchReady(state, turn);
+  letGoDismissed(state, turn);
   answerClaims(state, turn);
 }
 

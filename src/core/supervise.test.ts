@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { asAgentId } from "../base/ids.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import { templateOf } from "./supervise.ts";
 
 const RESTART = {
   delayMs: 1_000,
@@ -223,7 +222,7 @@ test("S0-01 S0-B21 every restart gives new identifiers, all different", () => {
     seen.push(...Object.values(world.agent("ada").isolation));
   }
   expect(new Set(seen).size).toBe(9);
-  for (const id of seen.slice(3)) expect(id).toMatch(/^[0-9a-f]{32}$/);
+  for (const id of seen.slice(3)) expect(id).toMatch(/^[0-9a-f-]{36}$/);
 });
 
 test("nothing is started again while the engine drains", () => {
@@ -320,23 +319,4 @@ test("an agent that was added later goes by the pool's own restart and probe opt
   expect(world.agent("late").health).toBe("unhealthy");
   world.crash("late");
   expect(retryInMs(world, "late")).toBe(77);
-});
-
-test("an agent goes by the entry of its name, else by the entry of its kind that its number falls into", () => {
-  const world = createWorld({
-    pool: {
-      agents: [
-        { kind: "function", name: "named" },
-        { kind: "function", count: 2, metadata: { entry: 1 } },
-        { kind: "function", count: 3, metadata: { entry: 2 } },
-      ],
-    },
-  });
-  const pool = world.state.pools.values().next().value;
-  if (pool === undefined) throw new Error("the pool is there");
-  const entryOf = (name: string, ordinal: number, kind: "function" | "remote" = "function") =>
-    templateOf(pool, { ...world.identity(name), kind, ordinal })?.metadata?.entry;
-  expect(templateOf(pool, { ...world.identity("named"), ordinal: 1 })?.name).toBe("named");
-  expect([0, 1, 2, 4, 5, 99].map((ordinal) => entryOf("x", ordinal))).toEqual([1, 1, 2, 2, 2, 2]);
-  expect(entryOf("x", 0, "remote")).toBeUndefined();
 });

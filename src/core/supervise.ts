@@ -2,7 +2,7 @@
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
 import { afterDeath, type RestartOptions } from "../policies/restart.ts";
-import { type Agent, type AgentIdentity, isWatched, type LastExit, type Lifecycle } from "./agent.ts";
+import { type Agent, type AgentIdentity, identityNow, isWatched, type LastExit, type Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS } from "./apply/agents.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
 import { knownAgent } from "./known-agent.ts";
@@ -12,6 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
 import { newIsolation } from "./spawn.ts";
 import { type NamespaceState, poolOf, queueOf } from "./state.ts";
+import { templateOf } from "./template.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
 
@@ -21,12 +22,30 @@ export function addAgent(state: NamespaceState, command: Extract<Command, { type
   refuseTaken(state, agent);
   if (template !== undefined) {
     refuseCrowd(state, pool);
-    const others = pool.options.agents.filter(({ name }) => name === undefined || name !== template.name);
-    turn.record({ type: "pool.changed", pool: pool.id, options: { ...pool.options, agents: [...others, template] } });
+    const agents = withEntry(pool.options.agents, template);
+    turn.record({ type: "pool.changed", pool: pool.id, options: { ...pool.options, agents } });
   }
-  turn.record({ type: "agent.added", agent: { ...agent, ordinal: pool.nextOrdinal } });
+  turn.record({ type: "agent.added", agent: { ...agent, ordinal: command.ordinal ?? pool.nextOrdinal } });
   turn.request({ type: "start_agent", agentId: agent.id });
   return { type: "agent", agentId: agent.id };
+}
+
+/** In the place of one of the same name, else at the end: the others keep theirs. */
+function withEntry(agents: readonly AgentTemplate[], template: AgentTemplate): readonly AgentTemplate[] {
+  const at = agents.findIndex(({ name }) => name !== undefined && name === template.name);
+  return at === -1 ? [...agents, template] : agents.with(at, template);
+}
+
+/** Its pool's options list it elsewhere now. */
+export function placeAgent(
+  state: NamespaceState,
+  { agentId, entry }: Extract<Command, { type: "place_agent" }>,
+  turn: Turn,
+): Reply {
+  const agent = state.agents.get(agentId);
+  if (agent === undefined || agent.identity.entry === entry) return DONE;
+  turn.record({ type: "agent.changed", agent: { ...identityNow(agent), entry } });
+  return DONE;
 }
 
 export function removeAgent(state: NamespaceState, agentId: AgentId, turn: Turn): Reply {
@@ -166,19 +185,6 @@ function death({ code, signal, reason, asked }: Extract<Command, { type: "agent_
 function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
   const pool = poolOf(state, agent.identity.pool);
   return templateOf(pool, agent.identity)?.restart ?? pool.options.restart;
-}
-
-/** The entry of the pool's `agents` that an agent was made from. */
-export function templateOf(pool: Pool, { name, kind, ordinal }: AgentIdentity): AgentTemplate | undefined {
-  const named = pool.options.agents.find((template) => template.name === name);
-  if (named !== undefined) return named;
-  const unnamed = pool.options.agents.filter((template) => template.name === undefined && template.kind === kind);
-  let first = 0;
-  for (const template of unnamed) {
-    first += template.count;
-    if (ordinal < first) return template;
-  }
-  return unnamed[unnamed.length - 1];
 }
 
 /** The delay is over: it is started again, with nothing of what it had. */

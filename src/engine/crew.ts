@@ -15,7 +15,7 @@ import type { Command, RunHere } from "../core/command.ts";
 import type { LeasedAttempt } from "../core/effect.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { NamespaceState } from "../core/state.ts";
-import { templateOf } from "../core/supervise.ts";
+import { templateOf } from "../core/template.ts";
 import type { LogEvent } from "./engine-options.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 
@@ -52,15 +52,22 @@ interface CrewRun {
   readonly control: AbortController;
 }
 
-/** The key of `functions`. */
-export function functionKey(pool: string, agent: string): string {
-  return `${pool}\n${agent}`;
+/** The key of `functions`: an agent's name, or the place of its entry when that has none. */
+export function functionKey(pool: string, agent: string | number): string {
+  // No pool's id is empty, so that the two can't meet.
+  return typeof agent === "number" ? `\n${pool}\n${agent}` : `${pool}\n${agent}`;
 }
+
+/** Who has the same number in a pool has the same port and directory. */
+const placeOf = ({ identity }: { identity: Pick<Agent["identity"], "pool" | "ordinal"> }): string =>
+  `${identity.pool}\n${identity.ordinal}`;
 
 export class Crew {
   readonly #options: CrewOptions;
   readonly #members = new Map<AgentId, Member>();
   readonly #runs = new Map<number, CrewRun>();
+  /** Those that are being stopped for good, by their place. */
+  readonly #dismissing = new Map<string, Promise<void>>();
   #warden: Promise<Warden> | undefined;
   #vouching: Timer | undefined;
   #closed = false;
@@ -78,6 +85,9 @@ export class Crew {
   async start(id: AgentId): Promise<void> {
     const agent = this.#options.state.agents.get(id);
     if (agent === undefined || this.#closed) return;
+    // Who had its number before may still hold port and directory.
+    await this.#dismissing.get(placeOf(agent));
+    if (!this.#options.state.agents.has(id) || this.#closed) return;
     const member = this.#members.get(id) ?? (await this.#hire(agent));
     if (member === undefined) return;
     const { tell } = this.#options;
@@ -111,7 +121,9 @@ export class Crew {
     const own = drivers?.(identity);
     if (own !== undefined) return own;
     if (identity.kind === "function") {
-      const run = functions.get(functionKey(identity.pool, identity.name));
+      const { entry = -1 } = identity;
+      const named = functions.get(functionKey(identity.pool, identity.name));
+      const run = named ?? functions.get(functionKey(identity.pool, entry));
       const agent = identity.name;
       const classify: Classify = (error) => classifiers.get(identity.pool)?.(error);
       const say = (message: string): void => log({ level: "info", event: "agent.log", agent, message });
@@ -151,7 +163,16 @@ export class Crew {
     if (member === undefined) return;
     this.#members.delete(id);
     member.probing?.cancel();
-    await member.driver.close();
+    const place = placeOf(member.driver);
+    const closing = member.driver.close();
+    this.#dismissing.set(place, closing);
+    await closing;
+    if (this.#dismissing.get(place) === closing) this.#dismissing.delete(place);
+  }
+
+  /** Resolves when whoever had this number in the pool, and was removed, has let go of port and directory. */
+  async gone(pool: Agent["identity"]["pool"], ordinal: number): Promise<void> {
+    await this.#dismissing.get(placeOf({ identity: { pool, ordinal } }));
   }
 
   /** Runs an attempt, which begins at `startedAtMs`; its end is told as a report. */

@@ -1,6 +1,5 @@
 /** A running engine over one namespace: its parts, its beginning and its end. */
 import type { Classify } from "../agents/agent-error.ts";
-import type { AgentFunction } from "../agents/function.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId, type TaskId } from "../base/ids.ts";
@@ -32,7 +31,7 @@ import type { ScheduleInput } from "./options/schedule.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
-import { type OwnRules, openIn, PoolDesk } from "./pool-desk.ts";
+import { type FunctionsOf, type OwnRules, openIn, PoolDesk } from "./pool-desk.ts";
 import { agentsInOrder } from "./present.ts";
 import { Reader } from "./reader.ts";
 import { Reserve } from "./reserve.ts";
@@ -43,7 +42,7 @@ import { ScheduleDesk } from "./schedule-desk.ts";
 import { type Ends, TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
-import type { Engine, EngineHealth, FailInput, JoinInput, StopOptions, TaskFilter } from "./troupe.ts";
+import type { Engine, EngineHealth, FailInput, JoinInput, ScaleInput, StopOptions, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
 import type { GateView, PoolHealthView, PoolView } from "./view.ts";
 import { Waiters } from "./waiters.ts";
@@ -52,7 +51,7 @@ import { WorkerDesk } from "./worker-desk.ts";
 /** What the library door needs besides. */
 export interface LocalEngine extends Engine {
   /** As `createPool`; a pool that only the store remembers is taken up again. */
-  openPool(options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, own?: OwnRules): Promise<PoolView>;
+  openPool(options: PoolOptionsInput, functions: FunctionsOf, own?: OwnRules): Promise<PoolView>;
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Hands in one task and tells how it ends: the shortest way. Throws what is wrong with the task itself. */
@@ -234,9 +233,10 @@ class RunningEngine implements LocalEngine {
   }
 
   createPool = (options: PoolOptionsInput) => this.#pools.create(options);
-  openPool = (options: PoolOptionsInput, functions: ReadonlyMap<string, AgentFunction>, own?: OwnRules) =>
+  openPool = (options: PoolOptionsInput, functions: FunctionsOf, own?: OwnRules) =>
     this.#pools.open(options, functions, own);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
+  scale = (id: string, to: ScaleInput, options?: { capped?: boolean }) => this.#pools.scale(id, to, options);
   setMode = (id: string, mode: PoolMode) => this.#pools.setMode(id, mode);
   schedules = () => this.#schedules.list();
   schedule = (id: string) => this.#schedules.get(id);

@@ -36,6 +36,10 @@ function fieldsOf(event: DurableEvent | Notice): Fields {
       const { id, pool, name, kind } = event.agent;
       return { agentId: id, pool, name, kind };
     }
+    case "pool.scaled": {
+      const { pool, from, to, by, reason } = event;
+      return { pool, from, to, by, reason };
+    }
     case "task.submitted": {
       const { id, pool, type, priority, dependencies, parentId } = event.spec;
       const waiting = waitingOf(event.resting);

@@ -4,21 +4,27 @@ import type { AgentFunction } from "../agents/function.ts";
 import { checkAgents } from "../agents/preflight.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asPoolId, type PoolId } from "../base/ids.ts";
-import type { AgentIdentity } from "../core/agent.ts";
+import type { Agent } from "../core/agent.ts";
 import { type ChooseAgent, newChooser } from "../core/chooser.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
+import { sizedAgents, sizedEntry } from "../core/size.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
 import { agentsInOrder, iso, poolView } from "./present.ts";
 import { rollOf } from "./roll.ts";
+import { followSize, sameWork, scalePool } from "./size-desk.ts";
 import { StartWatch } from "./start-watch.ts";
+import type { Scaled } from "./troupe.ts";
 import type { PoolView, QuarantineView } from "./view.ts";
 
 /** How long a deleted pool may finish its work when nothing is said. */
 const DELETE_DRAIN_MS = 30_000;
+
+/** What function agents run: by their name, or by the place of their entry in `agents` when that has none. */
+export type FunctionsOf = ReadonlyMap<string | number, AgentFunction>;
 
 /** Rules of the user's own for one pool, given in process. */
 export interface OwnRules {
@@ -60,15 +66,11 @@ export class PoolDesk {
     return this.open(input, new Map());
   }
 
-  async open(
-    input: PoolOptionsInput,
-    functions: ReadonlyMap<string, AgentFunction>,
-    own: OwnRules = {},
-  ): Promise<PoolView> {
+  async open(input: PoolOptionsInput, functions: FunctionsOf, own: OwnRules = {}): Promise<PoolView> {
     const { limits } = this.#frame;
     const options = resolvePool(input, () => `pool-${this.#frame.entropy.hex(8)}`, limits);
     this.#refuseFunctionless(options, functions);
-    for (const [name, run] of functions) this.#frame.functions.set(functionKey(options.id, name), run);
+    for (const [agent, run] of functions) this.#frame.functions.set(functionKey(options.id, agent), run);
     if (functions.size > 0 && this.#frame.state.pools.has(options.id) && !this.#taken.has(options.id)) {
       this.#keep(options.id, own);
       await this.#bringUpToDate(options);
@@ -105,10 +107,10 @@ export class PoolDesk {
     this.#frame.state.choosers.delete(id);
   }
 
-  /** Functions come with the library's call, by name; nowhere else can they come from. */
-  #refuseFunctionless(options: PoolOptions, functions: ReadonlyMap<string, AgentFunction>): void {
+  /** Functions come with the library's call; nowhere else can they come from. */
+  #refuseFunctionless(options: PoolOptions, functions: FunctionsOf): void {
     for (const [index, { kind, name }] of options.agents.entries()) {
-      if (kind !== "function" || (name !== undefined && functions.has(name))) continue;
+      if (kind !== "function" || functions.has(name ?? index)) continue;
       throw invalid(`agents[${index}].kind`, "function agents can only be given in process, by functionAgent()");
     }
   }
@@ -122,7 +124,7 @@ export class PoolDesk {
     if (watch !== undefined) this.#starts.set(options.id, watch);
     this.#taken.add(options.id);
     const asked: Promise<Reply>[] = [this.#frame.loop.ask({ type: "create_pool", options })];
-    for (const agent of roll) asked.push(this.#frame.loop.ask({ type: "add_agent", agent }));
+    for (const { ordinal, ...agent } of roll) asked.push(this.#frame.loop.ask({ type: "add_agent", agent, ordinal }));
     await allOrFirstError(asked);
     this.#frame.crew.poolCame();
     return watch;
@@ -133,23 +135,38 @@ export class PoolDesk {
     const pool = this.#frame.state.pools.get(options.id);
     if (pool === undefined) return;
     this.#taken.add(options.id);
-    const here = new Map(agentsInOrder(this.#frame.state, pool).map((agent) => [agent.identity.name, agent]));
+    const { state, crew, entropy } = this.#frame;
+    const sized = sizedEntry(options);
+    const others = agentsInOrder(state, pool).filter(({ identity }) => identity.dismissed === undefined);
+    const here = new Map(others.map((agent) => [agent.identity.name, agent]));
+    if (sized !== -1) for (const { identity } of sizedAgents(state, pool)) here.delete(identity.name);
     const commands: Command[] = [{ type: "change_pool", options }];
-    for (const agent of rollOf(options, this.#frame.entropy)) {
+    const remaining: Agent[] = [];
+    for (const agent of rollOf(options, entropy)) {
+      if (agent.entry === sized) continue;
       const known = here.get(agent.name);
       here.delete(agent.name);
       if (known !== undefined && sameWork(known.identity, agent)) {
-        if (known.identity.kind === "function") await this.#frame.crew.start(known.identity.id);
+        commands.push({ type: "place_agent", agentId: known.identity.id, entry: agent.entry });
+        remaining.push(known);
         continue;
       }
       if (known !== undefined) commands.push({ type: "remove_agent", agentId: known.identity.id });
-      commands.push({ type: "add_agent", agent: { ...agent, id: known?.identity.id ?? agent.id } });
+      const { id = agent.id, ordinal } = known?.identity ?? {};
+      commands.push({ type: "add_agent", agent: { ...agent, id }, ordinal });
     }
     for (const { identity } of here.values()) {
       if (identity.kind !== "remote") commands.push({ type: "remove_agent", agentId: identity.id });
     }
+    commands.push(...followSize(state, options, { newcomer: this.#frame, remain: (agent) => remaining.push(agent) }));
     await allOrFirstError(commands.map((command) => this.#frame.loop.ask(command)));
-    this.#frame.crew.poolCame();
+    // Their functions have come with the options.
+    for (const { identity } of remaining) if (identity.kind === "function") await crew.start(identity.id);
+    crew.poolCame();
+  }
+
+  scale(id: string, input: unknown, options?: { capped?: boolean }): Promise<Scaled> {
+    return scalePool(this.#frame, id, input, options);
   }
 
   async delete(id: string, { timeoutMs = DELETE_DRAIN_MS }: { timeoutMs?: number | undefined } = {}) {
@@ -231,21 +248,6 @@ function inPool(pool: PoolId, error: unknown): unknown {
     cause: error,
     details: { ...error.details, pool },
   });
-}
-
-/** The same agent for all that matters to its work. */
-function sameWork(a: AgentIdentity, b: Omit<AgentIdentity, "ordinal">): boolean {
-  const key = (agent: Omit<AgentIdentity, "ordinal">): string =>
-    JSON.stringify([
-      agent.kind,
-      agent.capabilities,
-      agent.concurrency,
-      agent.weight,
-      agent.priority,
-      agent.metadata,
-      agent.rate,
-    ]);
-  return key(a) === key(b);
 }
 
 /** All of them have ended before the first error is thrown. */

@@ -136,6 +136,19 @@ export interface FailedAgent {
   };
 }
 
+/** A pool's new size: `target` agents, or `add` more. One of both. */
+export interface ScaleInput {
+  readonly target?: number | undefined;
+  readonly add?: number | undefined;
+}
+
+export interface Scaled {
+  /** How many agents the pool has now of those that `size` drives; those that still finish their work don't count. */
+  readonly size: number;
+  /** Those that are new. */
+  readonly agentIds: readonly string[];
+}
+
 export interface EngineHealth {
   readonly status: "healthy" | "degraded" | "unhealthy";
   readonly pools: number;
@@ -177,6 +190,8 @@ export interface Engine {
   pauseSchedule(id: string, paused: boolean): Promise<ScheduleView>;
   /** Tasks that it has submitted stay. */
   deleteSchedule(id: string): Promise<void>;
+  /** To `target` agents, or by `add` more; with `capped` as many as there is room for. */
+  scale(id: string, to: ScaleInput, options?: { capped?: boolean }): Promise<Scaled>;
 
   gates(): GateView[];
   gate(name: string): GateView;

@@ -60,6 +60,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     measure: newMeasure(),
   };
   hearOperator(agent, nowMs);
+  if (identity.dismissed) state.dismissed.add(identity.id);
   state.agents.set(identity.id, agent);
   isolate(state, agent, identity.isolation, nowMs);
   queueOf(state, identity.pool).seats.seat(agent);
@@ -74,6 +75,7 @@ export function changeAgent(state: NamespaceState, identity: AgentIdentity, nowM
   if (!sameRate) agent.rate = rateOf(state, identity);
   isolate(state, agent, identity.isolation, nowMs);
   hearOperator(agent, nowMs);
+  if (identity.dismissed) state.dismissed.add(identity.id);
   queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
 }
@@ -106,6 +108,7 @@ export function removeAgent(
   poolOf(state, poolId).agentIds.delete(id);
   state.agents.delete(id);
   state.leaving.delete(id);
+  state.dismissed.delete(id);
   state.dirty.add(poolId);
 }
 

@@ -30,6 +30,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       poolOf(state, event.pool).mode = event.mode;
       state.dirty.add(event.pool);
       break;
+    case "pool.scaled":
+      pools.scalePool(state, event);
+      break;
     case "gate.changed":
       pools.changeGate(state, event.gate);
       break;

@@ -29,6 +29,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     lastOrdinal: -1,
     latency: new PoolLatency(),
     reviewAtMs: undefined,
+    scaledAtMs: undefined,
     draining: false,
     mode: "running",
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
@@ -60,6 +61,11 @@ export function changePool(
   if (!same) pool.retryBudget = budgetOf(options);
   for (const agentId of pool.agentIds) rosterChanged(state, agentOf(state, agentId), nowMs);
   state.dirty.add(id);
+}
+
+/** From now on it is seen what the new size does. */
+export function scalePool(state: NamespaceState, { pool, atMs }: Extract<Event, { type: "pool.scaled" }>): void {
+  poolOf(state, pool).scaledAtMs = atMs;
 }
 
 export function removePool(state: NamespaceState, id: PoolId): void {

@@ -11,6 +11,16 @@ export interface FunctionAgent extends Omit<AgentEntry, "kind" | "name" | "count
   readonly run: AgentFunction;
 }
 
+/**
+ * Agents that are one function of this process, without names of their own: as many as `count` says, or those that the
+ * pool's `size` drives.
+ */
+export interface FunctionAgents extends Omit<AgentEntry, "kind" | "name"> {
+  readonly kind: "function";
+  readonly name?: undefined;
+  readonly run: AgentFunction;
+}
+
 /** Options of `functionAgent`, all optional: how many tasks at a time, what it can do. */
 export type FunctionAgentOptions = Pick<
   AgentEntry,

@@ -9,11 +9,11 @@ import { type LocalEngine, startEngine } from "../engine.ts";
 import type { LogEvent } from "../engine-options.ts";
 import type { PoolOptionsInput } from "../options/pool.ts";
 import type { RoutingInput } from "../routing.ts";
-import type { AgentEntry, FunctionAgent } from "./agents.ts";
+import type { AgentEntry, FunctionAgent, FunctionAgents } from "./agents.ts";
 
 /** Options of a pool in the library: those of the contract, and functions among the agents. */
 export interface LibraryPoolOptions extends Omit<PoolOptionsInput, "agents" | "strategy"> {
-  readonly agents?: readonly (AgentEntry | FunctionAgent)[];
+  readonly agents?: readonly (AgentEntry | FunctionAgent | FunctionAgents)[];
   /**
    * The name of a strategy, or a function that is shown the free agents that may have the task and answers with the
    * `agentId` of one, at once. When it throws or picks nobody of them, the least loaded is taken and a log event
@@ -63,11 +63,11 @@ export async function openPool(
   engine: LocalEngine,
   { agents = [], classify, strategy, ...options }: LibraryPoolOptions,
 ): Promise<string> {
-  const functions = new Map<string, AgentFunction>();
-  const entries = agents.map((agent) => {
+  const functions = new Map<string | number, AgentFunction>();
+  const entries = agents.map((agent, index) => {
     if (!("run" in agent)) return agent;
     const { run, ...entry } = agent;
-    functions.set(agent.name, run);
+    functions.set(agent.name ?? index, run);
     return entry;
   });
   const choose = typeof strategy === "function" ? strategy : undefined;

@@ -7,7 +7,7 @@ import type { LocalEngine } from "../engine.ts";
 import type { NewAgentInput } from "../options/agent.ts";
 import type { EditInput, TaskInput } from "../options/task.ts";
 import type { Ends } from "../task-desk.ts";
-import type { StopOptions, TaskFilter } from "../troupe.ts";
+import type { Scaled, ScaleInput, StopOptions, TaskFilter } from "../troupe.ts";
 import type {
   AgentView,
   AnalyticsView,
@@ -81,6 +81,15 @@ export interface Pool extends AsyncDisposable, Gates {
   metrics(): Promise<PoolMetricsView>;
   /** The last 24 h. */
   analytics(): Promise<AnalyticsView>;
+  /**
+   * Brings the pool to `target` agents of those that its `size` drives, or by `add` more. Those that go finish what they
+   * have first.
+   *
+   * @throws PoolError `invalid` outside 1 to `size.max`, and for a pool of a fixed size
+   */
+  scale(to: ScaleInput): Promise<Scaled>;
+  /** As many more as there is room for up to `size.max`, `size.default` unless said; answers with the new ids. */
+  add(count?: number): Promise<readonly string[]>;
   /** Takes tasks and starts none until `resume`; what runs goes on. */
   pause(): Promise<PoolView>;
   resume(): Promise<PoolView>;
@@ -252,6 +261,14 @@ export class LocalPool implements Pool {
 
   analytics(): Promise<AnalyticsView> {
     return this.#engine.analytics(this.id);
+  }
+
+  scale(to: ScaleInput): Promise<Scaled> {
+    return this.#engine.scale(this.id, to);
+  }
+
+  async add(count?: number): Promise<readonly string[]> {
+    return (await this.#engine.scale(this.id, { add: count }, { capped: true })).agentIds;
   }
 
   pause(): Promise<PoolView> {

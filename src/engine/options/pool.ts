@@ -101,9 +101,6 @@ export const poolSchema = z.strictObject({
 
 export type PoolOptionsInput = z.input<typeof poolSchema>;
 
-/** What a user has said, checked one by one and not completed yet. */
-export type PoolWords = z.output<typeof poolSchema>;
-
 /** 10,000 of each: minutes of work for most pools, and a few megabytes. 5 s: what a caller waits without asking why. */
 const QUEUE_DEFAULTS: QueueOptions = {
   limit: 10_000,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { isPoolError } from "../../base/errors.ts";
 import { LIMIT_DEFAULTS } from "./agent.ts";
-import { type PoolOptionsInput, resolvePool } from "./pool.ts";
-import { PRESETS } from "./presets.ts";
+import { type PoolOptionsInput, poolSchema, resolvePool } from "./pool.ts";
+import { PRESET_WORDS, PRESETS } from "./presets.ts";
 
 const pool = (input: PoolOptionsInput) => resolvePool({ id: "p", ...input }, () => "made");
 
@@ -289,6 +289,10 @@ test("a preset that is not known is refused by name", () => {
   for (const preset of ["quartet", "", null, 1]) {
     expect(pathOf(() => pool({ preset } as unknown as PoolOptionsInput))).toBe("preset");
   }
+});
+
+test("the words of every preset are words that a user could say", () => {
+  for (const preset of PRESETS) expect(poolSchema.parse(PRESET_WORDS[preset])).toEqual(PRESET_WORDS[preset]);
 });
 
 test("every preset makes a pool of nothing but its name, whose slots are for remote agents", () => {

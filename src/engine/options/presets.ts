@@ -5,7 +5,6 @@
  * all), a restart of none is a budget of 0 (who dies keeps its place and is left alone), a limit of none is absent. A
  * flat time neither grows nor is drawn by lot. A size of any has no bound of its own but the schema's.
  */
-import type { PoolWords } from "./pool.ts";
 
 export const PRESETS = ["coordination", "balanced", "daemons", "tasks", "trio"] as const;
 export type Preset = (typeof PRESETS)[number];
@@ -15,7 +14,10 @@ const ANY_SIZE = { max: 10_000 };
 
 const NO_RESTART = { max: 0, quarantineMs: 0 };
 
-export const PRESET_WORDS: { readonly [name in Preset]: Omit<PoolWords, "preset" | "id"> } = {
+type Words = { readonly [name: string]: unknown };
+
+/** Checked by a test against the schema that users' options pass. */
+export const PRESET_WORDS = {
   /** A few agents that take known types of work and fail over at once; only an operator says that one is sick. */
   coordination: {
     types: ["discovery", "migration", "heartbeat", "ingest", "research", "general", "maintenance"],
@@ -122,14 +124,12 @@ export const PRESET_WORDS: { readonly [name in Preset]: Omit<PoolWords, "preset"
     poisonLimit: 0,
     stopMs: 5_000,
   },
-};
+} satisfies { readonly [name in Preset]: Words };
 
 /** The preset's words with the user's over them: objects are merged, lists and single values replaced. */
-export function withPreset(words: PoolWords): PoolWords {
-  return words.preset === undefined ? words : (merge(PRESET_WORDS[words.preset], words) as PoolWords);
+export function withPreset<T extends { readonly preset?: Preset | undefined }>(words: T): T {
+  return words.preset === undefined ? words : (merge(PRESET_WORDS[words.preset], words as Words) as T);
 }
-
-type Words = { readonly [name: string]: unknown };
 
 function merge(preset: Words, user: Words): Words {
   const merged: { [name: string]: unknown } = { ...preset };

@@ -68,6 +68,7 @@ export class Audit {
       }
       // Operators have no hand in the simulation yet.
       case "pool.mode":
+      case "pool.scaled":
       case "gate.changed":
         break;
       case "agent.added":

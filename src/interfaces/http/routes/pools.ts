@@ -1,7 +1,8 @@
-/** Pools: made, shown, paused, drained, resumed, deleted. */
+/** Pools: made, shown, paused, drained, resumed, scaled, deleted. */
 
 import { parseWith } from "../../../engine/options/parse.ts";
 import type { PoolOptionsInput } from "../../../engine/options/pool.ts";
+import type { ScaleInput } from "../../../engine/troupe.ts";
 import { readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
 import { pageOf } from "../page.ts";
@@ -52,6 +53,11 @@ export function addPoolRoutes(app: App, { engine }: Doors): void {
       return c.json(await engine.setMode(c.req.param("pool"), mode));
     });
   }
+
+  app.post("/v1/pools/:pool/scale", noQuery, async (c) => {
+    const body = await readBody(c);
+    return c.json(await engine.scale(c.req.param("pool"), body as ScaleInput));
+  });
 
   app.delete("/v1/pools/:pool", async (c) => {
     const { timeoutMs } = readQuery(c, deletePoolQuery);
