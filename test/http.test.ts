@@ -12,6 +12,7 @@ import { createApp } from "../src/interfaces/http/app.ts";
 import { OPEN_PATHS } from "../src/interfaces/http/auth.ts";
 import { type HttpServer, serveHttp } from "../src/interfaces/http/server.ts";
 import { openStore } from "../src/stores/open.ts";
+import { expectDocumented } from "./documented.ts";
 
 const KEY = "the-key-of-this-test";
 const MB = 1_048_576;
@@ -63,7 +64,13 @@ async function ask(
     signal,
   } as RequestInit);
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === "" ? undefined : JSON.parse(text) };
+  const answer = {
+    status: response.status,
+    headers: response.headers,
+    body: text === "" ? undefined : JSON.parse(text),
+  };
+  expectDocumented({ method, path }, answer);
+  return answer;
 }
 
 const get = (path: string, options?: Ask): Promise<Answer> => ask("GET", path, options);
@@ -122,6 +129,8 @@ const asked = (spy: Mock, times: number): Promise<void> =>
   vi.waitFor(() => expect(spy).toHaveBeenCalledTimes(times), { timeout: 10_000, interval: 5 });
 
 const ROUTES = [
+  "GET /openapi.json",
+  "GET /docs",
   "GET /health",
   "GET /livez",
   "GET /readyz",

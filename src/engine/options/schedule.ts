@@ -42,7 +42,7 @@ const scheduledTaskSchema = z
     error: "expected a prompt or an input",
   });
 
-const scheduleSchema = z
+export const scheduleSchema = z
   .strictObject({
     id: id.optional(),
     /** Where its tasks go; with a `selector` the pool that the selector is given. */

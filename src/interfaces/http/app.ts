@@ -10,6 +10,7 @@ import type { App, AppContext, AppEnv } from "./context.ts";
 import { type Hosts, originCheck } from "./origin.ts";
 import { headersOf, problemOf } from "./problem.ts";
 import { addAgentRoutes } from "./routes/agents.ts";
+import { addDocsRoutes } from "./routes/docs.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addGateRoutes } from "./routes/gates.ts";
 import { addHealthRoutes } from "./routes/health.ts";
@@ -66,6 +67,7 @@ export function createApp(engine: Engine, options: AppOptions): App {
   addEventRoutes(app, doors);
   addGateRoutes(app, doors);
   addScheduleRoutes(app, doors);
+  addDocsRoutes(app);
 
   app.notFound((c) => answer(c, new PoolError("not_found", `there is no ${c.req.method} ${c.req.path}`), log));
   app.onError((error, c) => answer(c, error, log));
