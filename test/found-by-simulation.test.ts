@@ -175,3 +175,66 @@ test("a restart does not wait once more for a dependency that had failed and was
   world.complete(slow);
   expect(world.runner(both)).toBe("ada");
 });
+
+test("a replay is the first of its priority, and does not make that priority younger than its oldest task", () => {
+  const world = createWorld({ agents: ["ada"], pool: { ageing: { stepMs: 1_000 }, retry: { maxAttempts: 1 } } });
+  const replayed = world.submit({ id: "replayed" });
+  world.fail(replayed);
+  const running = world.submit({ id: "running" });
+  world.submit({ id: "old" });
+  world.advance(500);
+  world.submit({ id: "low", priority: 4 });
+  world.advance(10_000);
+  world.replay(replayed);
+
+  for (const id of [running, replayed, "old", "low"]) world.complete(id);
+  expect(world.order.slice(1)).toEqual(["running", "replayed", "old", "low"]);
+});
+
+test("once the replays have gone, the priorities stand as before", () => {
+  const world = createWorld({ agents: ["ada"], pool: { ageing: { stepMs: 1_000 }, retry: { maxAttempts: 1 } } });
+  const replayed = world.submit({ id: "replayed" });
+  world.fail(replayed);
+  const running = world.submit({ id: "running" });
+  const old = world.submit({ id: "old" });
+  world.advance(500);
+  world.submit({ id: "low", priority: 4 });
+  world.advance(10_000);
+  world.submit({ id: "young" });
+  world.replay(replayed);
+
+  world.cancel(old);
+  for (const id of [running, "low", replayed, "young"]) world.complete(id);
+  expect(world.order.slice(1)).toEqual(["running", "low", "replayed", "young"]);
+});
+
+test("a dead letter that is let go in the same turn is not replayed", () => {
+  const world = createWorld({ agents: ["ada"], pool: { deadLetters: { limit: 1 }, retry: { maxAttempts: 1 } } });
+  const old = world.submit({ id: "old" });
+  world.fail(old);
+  const next = world.submit({ id: "next" });
+  const known = world.snapshotKnown();
+  const fence = world.lease(next)?.fence ?? 0;
+  const outcome = { name: "failed", blame: "task", error: { code: "failed", message: "it failed" } } as const;
+  const [reported, replayed] = world.turn([
+    { type: "report", taskId: next, fence, outcome, known },
+    { type: "replay", taskId: old, known, fingerprint: undefined, edited: undefined, fingerprintOf: undefined },
+  ]);
+  expect(reported).toMatchObject({ type: "done" });
+  expect(replayed).toMatchObject({ code: "conflict" });
+  expect(world.status(old)).toBe("failed");
+});
+
+test("an agent that joins again is no longer stuck on what it had forgotten", () => {
+  const world = createWorld({ pool: { stuckMs: 500, timeoutMs: 1_000 } });
+  world.join({ name: "rem" });
+  world.claim("rem");
+  const id = world.submit();
+  world.start(id);
+  world.advance(1_000);
+  expect(world.agent("rem").health).toBe("unhealthy");
+
+  world.join({ name: "rem" }, { replace: true });
+  expect(world.agent("rem").runs.size).toBe(0);
+  expect(world.agent("rem").health).toBe("healthy");
+});

@@ -57,7 +57,9 @@ function deadLetter(state: NamespaceState, taskId: TaskId, known: Known): Settle
   if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence))
     throw notStoredYet(taskId);
   const { deadLettered, status } = facts.settlement;
-  if (deadLettered) return facts;
+  // It may have been let go since the look-up, also in this very turn.
+  const isKept = state.pools.get(facts.spec.pool)?.deadLetters.has(taskId) ?? true;
+  if (deadLettered && isKept) return facts;
   throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is ${status}`, {
     details: { taskId, status },
   });

@@ -1,6 +1,6 @@
 /** Lanes by their heads. Entries of heads that have gone are stepped over, and let go once they may be half of all. */
 import { Heap } from "../base/heap.ts";
-import { type Lane, precedes } from "./lane.ts";
+import { isSenior, type Lane, precedes } from "./lane.ts";
 import type { Task } from "./task.ts";
 
 interface HeadEntry {
@@ -15,8 +15,12 @@ type Before = (a: HeadEntry, b: HeadEntry) => boolean;
 
 /** Oldest first. */
 const byAge: Before = (a, b) => precedes(a.head, b.head);
+/** Who has waited longest, replays or not. */
+const bySeniority: Before = (a, b) => isSenior(a.head, b.head);
 /** The key that was served longest ago first, and of it the oldest. */
 const byTurn: Before = (a, b) => (a.turn === b.turn ? precedes(a.head, b.head) : a.turn < b.turn);
+
+const BEFORE = { age: byAge, turn: byTurn, seniority: bySeniority } as const;
 
 const COMPACT_FROM = 64;
 
@@ -25,8 +29,8 @@ export class LaneHeads {
   #heap: Heap<HeadEntry>;
   #compactAt = COMPACT_FROM;
 
-  constructor(order: "age" | "turn") {
-    this.#before = order === "age" ? byAge : byTurn;
+  constructor(order: keyof typeof BEFORE) {
+    this.#before = BEFORE[order];
     this.#heap = new Heap(this.#before);
   }
 

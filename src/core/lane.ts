@@ -2,8 +2,9 @@
  * A lane: tasks of one priority and one fairness key that the very same agents may run, in the order they are to be
  * served.
  *
- * Most arrive in order and stand in a plain row; those that keep an earlier place (retries, releases, replays) stand
- * in a small heap beside it. A task that has left is stepped over when its turn comes.
+ * Most arrive in order and stand in a plain row; those that keep an earlier place (retries, releases) stand in a small
+ * heap beside it, and replays, which go before all others, in another. A task that has left is stepped over when its
+ * turn comes.
  */
 import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
@@ -14,8 +15,12 @@ import type { Priority, Task } from "./task.ts";
 /** Order inside one priority: replays first, then by age, then by admission. */
 export function precedes(a: Task, b: Task): boolean {
   if (a.first !== b.first) return a.first;
-  if (a.queuedAtMs !== b.queuedAtMs) return a.queuedAtMs < b.queuedAtMs;
-  return a.num < b.num;
+  return isSenior(a, b);
+}
+
+/** It has waited longer, whoever goes first. */
+export function isSenior(a: Task, b: Task): boolean {
+  return a.queuedAtMs === b.queuedAtMs ? a.num < b.num : a.queuedAtMs < b.queuedAtMs;
 }
 
 export class Lane {
@@ -40,6 +45,7 @@ export class Lane {
   #row: Task[] = [];
   #rowHead = 0;
   #early = new Heap<Task>(precedes);
+  #replays = new Heap<Task>(precedes);
   #size = 0;
 
   constructor(
@@ -78,7 +84,8 @@ export class Lane {
     task.lane = this;
     this.#size += 1;
     const last = this.#row[this.#row.length - 1];
-    if (last === undefined || this.#row.length === this.#rowHead || precedes(last, task)) this.#row.push(task);
+    if (task.first) this.#replays.push(task);
+    else if (last === undefined || this.#row.length === this.#rowHead || precedes(last, task)) this.#row.push(task);
     else this.#early.push(task);
   }
 
@@ -86,11 +93,26 @@ export class Lane {
   leave(task: Task): void {
     task.lane = undefined;
     this.#size -= 1;
-    if (this.#row.length + this.#early.size - this.#rowHead > 2 * this.#size + 64) this.#compact();
+    const held = this.#row.length - this.#rowHead + this.#early.size + this.#replays.size;
+    if (held > 2 * this.#size + 64) this.#compact();
   }
 
   head(): Task | undefined {
     this.#skipGone();
+    return this.#replays.peek() ?? this.#front();
+  }
+
+  /** The one that has waited longest: what is behind the replays may be older. */
+  oldest(): Task | undefined {
+    this.#skipGone();
+    const replay = this.#replays.peek();
+    const front = this.#front();
+    if (replay === undefined || front === undefined) return replay ?? front;
+    return isSenior(replay, front) ? replay : front;
+  }
+
+  /** The first of those that are no replays. */
+  #front(): Task | undefined {
     const row = this.#row[this.#rowHead];
     const early = this.#early.peek();
     if (row === undefined || early === undefined) return row ?? early;
@@ -103,6 +125,7 @@ export class Lane {
    */
   *where(holds: (task: Task) => boolean): Iterable<Task> {
     this.#skipGone();
+    for (const task of this.#replays.where(holds)) if (task.lane === this) yield task;
     for (let at = this.#rowHead; at < this.#row.length; at++) {
       const task = this.#row[at] as Task;
       if (!holds(task)) break;
@@ -111,23 +134,8 @@ export class Lane {
     for (const task of this.#early.where(holds)) if (task.lane === this) yield task;
   }
 
-  /** Instant since which the one that has waited longest waits; replays, which stand in front, are younger. */
-  oldestAtMs(): number | undefined {
-    const head = this.head();
-    if (head === undefined || !head.first) return head?.queuedAtMs;
-    let oldestMs = head.queuedAtMs;
-    let behind: Task | undefined;
-    // The predicate sees each task right behind the replays once.
-    const isReplay = (task: Task): boolean => {
-      if (task.first) return true;
-      if (task.lane === this && (behind === undefined || precedes(task, behind))) behind = task;
-      return task.lane !== this;
-    };
-    for (const task of this.where(isReplay)) oldestMs = Math.min(oldestMs, task.queuedAtMs);
-    return Math.min(oldestMs, (behind as Task | undefined)?.queuedAtMs ?? oldestMs);
-  }
-
   #skipGone(): void {
+    while (this.#replays.size > 0 && this.#replays.peek()?.lane !== this) this.#replays.pop();
     while (this.#early.size > 0 && this.#early.peek()?.lane !== this) this.#early.pop();
     while (this.#rowHead < this.#row.length && this.#row[this.#rowHead]?.lane !== this) this.#rowHead += 1;
     this.#trim();
@@ -147,10 +155,13 @@ export class Lane {
   #compact(): void {
     this.#row = this.#row.slice(this.#rowHead).filter((task) => task.lane === this);
     this.#rowHead = 0;
-    const early = new Heap<Task>(precedes);
-    for (let task = this.#early.pop(); task !== undefined; task = this.#early.pop()) {
-      if (task.lane === this) early.push(task);
-    }
-    this.#early = early;
+    this.#early = this.#present(this.#early);
+    this.#replays = this.#present(this.#replays);
+  }
+
+  #present(tasks: Heap<Task>): Heap<Task> {
+    const present = new Heap<Task>(precedes);
+    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) if (task.lane === this) present.push(task);
+    return present;
   }
 }

@@ -5,7 +5,7 @@ import type { Command, Reply } from "./command.ts";
 import { DONE } from "./command.ts";
 import type { Outcome } from "./outcome.ts";
 import { markCompany } from "./poison.ts";
-import { endAttempt } from "./settle.ts";
+import { endAttempt, freeHeldSlot } from "./settle.ts";
 import { agentOf, type NamespaceState, nextFence, poolOf } from "./state.ts";
 import type { Lease, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";
@@ -115,6 +115,6 @@ export function endAllOn(state: NamespaceState, agentId: Agent["identity"]["id"]
     const task = state.tasks.get(run.taskId);
     if (task !== undefined && currentLease(state, run) !== undefined) {
       endAttempt(state, task, outcome, turn, { held: false });
-    } else turn.record({ type: "run.ended", agentId, fence: run.fence, abandoned: false });
+    } else freeHeldSlot(state, { agentId, fence: run.fence }, turn);
   }
 }

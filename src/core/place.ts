@@ -26,7 +26,7 @@ export function oldestAtMs(queue: PoolQueue): number | undefined {
   let oldestMs: number | undefined;
   for (const lane of queue.lanes()) {
     if (queue.holds(lane.serviceClass.type)) continue;
-    const atMs = lane.oldestAtMs();
+    const atMs = lane.oldest()?.queuedAtMs;
     if (atMs !== undefined && (oldestMs === undefined || atMs < oldestMs)) oldestMs = atMs;
   }
   return oldestMs;

@@ -9,7 +9,7 @@ import { Serving } from "../policies/serving.ts";
 import { Classes } from "./classes.ts";
 import { isLocal, needsEmptyAgent, needsQuiet, Reservations } from "./company.ts";
 import { type FairKey, FairKeys, type KeyRooms } from "./fair-keys.ts";
-import { Lane, precedes } from "./lane.ts";
+import { isSenior, Lane, precedes } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
 import { type Ageing, goesFirst, type Order, type ServingWeights, weightIn } from "./order.ts";
 import { type Group, hasFree, kindOf, type Seat, Seats } from "./seats.ts";
@@ -26,6 +26,8 @@ export class PoolQueue {
   readonly seats: Seats;
   readonly #classes: Classes;
   #ranked = false;
+  /** A dead letter was replayed: the first of a priority may not be its oldest any more. */
+  #replayed = false;
   readonly #keys = new FairKeys<Lane>();
   readonly #serving = new Serving();
   /** Lanes with exclusions that hold tasks: few, as only failures make them. */
@@ -70,7 +72,9 @@ export class PoolQueue {
   push(task: Task): void {
     const lane = this.#laneOf(task);
     const before = lane.head();
+    const senior = lane.oldest();
     lane.push(task);
+    if (task.first) this.#tellOldest();
     lane.fairKey.lanes.add(lane);
     this.#keys.joined(lane.fairKey, lane.priority);
     this.#classes.count(lane, 1);
@@ -78,7 +82,7 @@ export class PoolQueue {
       this.#excluding.add(lane);
       this.checkedVersion = -1;
     }
-    if (lane.head() !== before) this.#publish(lane);
+    if (lane.head() !== before || lane.oldest() !== senior) this.#publish(lane);
   }
 
   /** A task that stands in a lane leaves it. */
@@ -86,11 +90,12 @@ export class PoolQueue {
     const { lane } = task;
     if (!(lane instanceof Lane)) return;
     const before = lane.head();
+    const senior = lane.oldest();
     lane.leave(task);
     this.#keys.left(lane.fairKey, lane.priority);
     if (lane.size === 0) lane.fairKey.lanes.delete(lane);
     this.#classes.count(lane, -1);
-    if (lane.head() !== before) this.#publish(lane);
+    if (lane.head() !== before || lane.oldest() !== senior) this.#publish(lane);
     this.#dropIfSpent(lane);
   }
 
@@ -102,16 +107,16 @@ export class PoolQueue {
     return head.lane instanceof Lane ? head.lane : undefined;
   }
 
+  /** The first of the priority whose oldest task goes before those of the others. */
   #oldest(ageing: Ageing): Task | undefined {
-    let best: Task | undefined;
-    for (const group of this.seats.groups()) {
-      if (!hasFree(group)) continue;
-      for (const priority of PRIORITIES) {
-        const head = group.heads[priority].top();
-        if (head !== undefined && (best === undefined || goesFirst(head, best, ageing))) best = head;
-      }
+    let best: { readonly head: Task; readonly senior: Task } | undefined;
+    for (const priority of PRIORITIES) {
+      const head = this.#firstOf(priority);
+      if (head === undefined) continue;
+      const senior = this.#replayed ? (this.#seniorOf(priority) ?? head) : head;
+      if (best === undefined || goesFirst(senior, best.senior, ageing)) best = { head, senior };
     }
-    return best;
+    return best?.head;
   }
 
   /** The oldest of the priority that has waited longest for its share. */
@@ -119,14 +124,23 @@ export class PoolQueue {
     const [first, ...others] = this.#waitingPriorities();
     if (first === undefined) return undefined;
     const next = this.#serving.next([first, ...others], weightIn(weights)) as Priority;
-    return this.#oldestOf(next);
+    return this.#firstOf(next);
   }
 
   #waitingPriorities(): Priority[] {
-    return PRIORITIES.filter((priority) => this.#oldestOf(priority) !== undefined);
+    return PRIORITIES.filter((priority) => this.#firstOf(priority) !== undefined);
   }
 
-  #oldestOf(priority: Priority): Task | undefined {
+  #seniorOf(priority: Priority): Task | undefined {
+    let best: Task | undefined;
+    for (const group of this.seats.groups()) {
+      const senior = hasFree(group) ? group.seniors[priority].top() : undefined;
+      if (senior !== undefined && (best === undefined || isSenior(senior, best))) best = senior;
+    }
+    return best;
+  }
+
+  #firstOf(priority: Priority): Task | undefined {
     let best: Task | undefined;
     for (const group of this.seats.groups()) {
       const head = hasFree(group) ? group.heads[priority].top() : undefined;
@@ -185,6 +199,13 @@ export class PoolQueue {
     if (this.#keys.used) return;
     this.#keys.used = true;
     for (const key of this.#keys.all()) for (const lane of key.lanes) this.#publish(lane);
+  }
+
+  /** From the first replay on, the oldest of each lane is kept apart from its head. */
+  #tellOldest(): void {
+    if (this.#replayed) return;
+    this.#replayed = true;
+    for (const lane of this.lanes()) this.#publish(lane);
   }
 
   /** Of each priority, quick or not, the lane whose head is next for each group that has somebody free. */
@@ -361,9 +382,10 @@ export class PoolQueue {
     for (const group of groups) this.#offer(group, lane, head);
   }
 
-  #offer({ heads, turns, kinds }: Group, lane: Lane, head: Task): void {
+  #offer({ heads, seniors, turns, kinds }: Group, lane: Lane, head: Task): void {
     const { priority, fairKey } = lane;
     heads[priority].push(lane, head);
+    if (this.#replayed) seniors[priority].push(lane, lane.oldest() ?? head);
     if (this.#ranked) kinds[kindOf(lane)]?.push(lane, head);
     if (this.#keys.used) turns[priority].push(lane, head, fairKey.turns[priority]);
   }

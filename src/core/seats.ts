@@ -40,6 +40,8 @@ export interface Group {
   readonly freeAiling: Seat[];
   /** Per priority, the lanes this group may serve, by age. */
   readonly heads: Readonly<Record<Priority, LaneHeads>>;
+  /** The same by their oldest task; empty until a dead letter is replayed. */
+  readonly seniors: Readonly<Record<Priority, LaneHeads>>;
   /** The same by the turns of their fairness keys; empty until a task names one. */
   readonly turns: Readonly<Record<Priority, LaneHeads>>;
   /** The same by `kindOf`, for strategies that rank; empty until one asks. */
@@ -55,7 +57,7 @@ const KINDS = 2 * PRIORITIES.length;
 export const hasFree = ({ free, freeAiling }: Pick<Group, "free" | "freeAiling">): boolean =>
   free.length > 0 || freeAiling.length > 0;
 
-const headsBy = (order: "age" | "turn"): Record<Priority, LaneHeads> => ({
+const headsBy = (order: ConstructorParameters<typeof LaneHeads>[0]): Record<Priority, LaneHeads> => ({
   1: new LaneHeads(order),
   2: new LaneHeads(order),
   3: new LaneHeads(order),
@@ -229,6 +231,7 @@ export class Seats {
       free: [],
       freeAiling: [],
       heads: headsBy("age"),
+      seniors: headsBy("seniority"),
       turns: headsBy("turn"),
       kinds,
     };

@@ -4,16 +4,21 @@
  */
 import type { AgentIdentity } from "../../core/agent.ts";
 import type { DurableEvent } from "../../core/event.ts";
+import type { Gate } from "../../core/gate.ts";
 import type { Attempt } from "../../core/task.ts";
 import type { Commit } from "../../stores/store.ts";
-import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
+import { type AuditedPool, type AuditedTask, type AuditTools, isHeldByGate } from "./audited.ts";
 import { Bounds, checkBounds } from "./bounds.ts";
+import * as budget from "./budget.ts";
 import { checkOrder } from "./order.ts";
+import { checkPermission } from "./permission.ts";
+import { attemptEnded, checkGoesOn, checkPoisoned, Deaths, spare } from "./suspicion.ts";
 
 export class Audit {
   readonly tasks = new Map<string, AuditedTask>();
   readonly agents = new Map<string, AgentIdentity>();
   readonly pools = new Map<string, AuditedPool>();
+  readonly gates = new Map<string, Gate>();
   /** Every key that was admitted, and every id. */
   readonly keys = new Map<string, string>();
   open = 0;
@@ -24,6 +29,8 @@ export class Audit {
   #lastSeq = 0;
   #lastFence = 0;
   #lastNum = 0;
+  #atMs = 0;
+  #deaths = new Deaths();
 
   constructor(tools: AuditTools) {
     this.#tools = tools;
@@ -34,12 +41,26 @@ export class Audit {
     this.#lastSeq = commit.firstSeq + commit.events.length - 1;
     const before = new Map([...this.pools].map(([id, pool]) => [id, { ...pool }]));
     const bounds = new Bounds();
+    this.#atMs = commit.atMs;
+    this.#deaths = new Deaths();
     for (const event of commit.events) {
       this.events += 1;
       this.#see(event, commit.atMs, bounds);
     }
+    this.#deaths.check(this.agents, this.#tools);
     if (this.#tools.disturbed()) return;
-    checkBounds(bounds, { before, now: this.pools, idleSlots: (pool) => this.#idleSlots(pool) }, this.#tools);
+    const queues = {
+      before,
+      now: this.pools,
+      idleSlots: (pool: string) => this.#idleSlots(pool),
+      isHeld: (type: string) => isHeldByGate(this, type),
+    };
+    checkBounds(bounds, queues, this.#tools);
+  }
+
+  /** Another engine begins. */
+  started(): void {
+    budget.renew(this.pools.values(), this.tasks.values());
   }
 
   #holds(condition: boolean, shouldHold: string): void {
@@ -49,7 +70,16 @@ export class Audit {
   #see(event: DurableEvent, atMs: number, bounds: Bounds): void {
     switch (event.type) {
       case "pool.created":
-        this.pools.set(event.pool, { options: event.options, waiting: 0, blocked: 0, delayed: 0 });
+        this.pools.set(event.pool, {
+          options: event.options,
+          waiting: 0,
+          blocked: 0,
+          delayed: 0,
+          gated: 0,
+          mode: "running",
+          firsts: [],
+          retries: [],
+        });
         break;
       case "pool.changed": {
         const pool = this.pools.get(event.pool);
@@ -66,10 +96,13 @@ export class Audit {
         this.pools.delete(event.pool);
         break;
       }
-      // Operators have no hand in the simulation yet.
       case "pool.mode":
+        this.#mode(event);
+        break;
       case "pool.scaled":
+        break;
       case "gate.changed":
+        this.#gate(event, bounds);
         break;
       case "agent.added":
       case "agent.changed":
@@ -85,8 +118,8 @@ export class Audit {
       case "task.waiting":
         this.#waiting(event, bounds);
         break;
-      case "tasks.retired":
       case "task.deadline_near":
+        this.#near(event);
         break;
       case "task.dependency_met":
         this.#met(event);
@@ -106,9 +139,6 @@ export class Audit {
       case "task.replayed":
         this.#replayed(event, bounds);
         break;
-      case "task.spared":
-      case "payload.quarantined":
-      case "payload.released":
       case "schedule.created":
       case "schedule.deleted":
       case "schedule.paused":
@@ -116,11 +146,66 @@ export class Audit {
       case "schedule.refused":
       case "schedule.skipped":
       case "schedule.missed":
+        break;
       case "dead_letter.dropped":
+        this.#dropped(event.id);
+        break;
+      case "task.spared": {
+        const task = this.#task(event.taskId);
+        if (task !== undefined) task.engineDeathsInARow = 0;
+        break;
+      }
+      case "payload.quarantined":
+        this.#holds(this.#task(event.by)?.status === "failed", `task ${event.by} failed before its payload is refused`);
+        break;
+      case "tasks.retired":
+      case "payload.released":
         break;
       default:
         event satisfies never;
     }
+  }
+
+  #mode({ pool: id, mode }: Extract<DurableEvent, { type: "pool.mode" }>): void {
+    const pool = this.pools.get(id);
+    if (pool === undefined) return;
+    pool.mode = mode;
+    if (mode === "paused" && pool.waiting > 0) this.#tools.reach("a pool was paused with tasks waiting");
+  }
+
+  #gate({ gate }: Extract<DurableEvent, { type: "gate.changed" }>, bounds: Bounds): void {
+    this.gates.set(gate.name, gate);
+    const before = new Map([...this.pools].map(([id, { gated }]) => [id, gated]));
+    for (const pool of this.pools.values()) pool.gated = 0;
+    for (const { state, reason, spec } of this.tasks.values()) {
+      const pool = this.pools.get(spec.pool);
+      const isHeld = state === "waiting" && reason === "agent" && isHeldByGate(this, spec.type);
+      if (pool !== undefined && isHeld) pool.gated += 1;
+    }
+    for (const [id, { gated }] of this.pools) {
+      const opened = (before.get(id) ?? 0) - gated;
+      if (opened > 0) this.#tools.reach("a gate opened for tasks that waited");
+      if (opened < 0) this.#tools.reach("a gate closed on tasks that waited");
+      for (let n = 0; n < opened; n++) bounds.returned(id);
+    }
+    if (gate.reason === "it failed") this.#tools.reach("an attempt closed the gate that it blamed");
+  }
+
+  #near({ taskId, priority }: Extract<DurableEvent, { type: "task.deadline_near" }>): void {
+    const task = this.#task(taskId);
+    if (task === undefined) return;
+    this.#holds(task.state !== "settled", `task ${taskId} is open when its deadline comes near`);
+    this.#holds(priority <= task.priority, `task ${taskId} does not become less urgent`);
+    if (priority < task.priority && task.state === "waiting")
+      this.#tools.reach("a task that waited became more urgent");
+    task.priority = priority;
+  }
+
+  #dropped(id: string): void {
+    const task = this.#task(id);
+    if (task === undefined) return;
+    this.#holds(task.deadLettered && task.state === "settled", `task ${id} is a dead letter when it is let go`);
+    task.deadLettered = false;
   }
 
   #task(id: string): AuditedTask | undefined {
@@ -150,6 +235,7 @@ export class Audit {
     const task: AuditedTask = {
       num,
       spec,
+      priority: spec.priority,
       state: "waiting",
       reason: "",
       untilMs: 0,
@@ -167,7 +253,13 @@ export class Audit {
       status: "",
       attempts: new Map(),
       deadLettered: false,
+      killers: undefined,
+      engineDeaths: 0,
+      engineDeathsInARow: 0,
+      owes: false,
     };
+    const mode = this.pools.get(spec.pool)?.mode;
+    this.#holds(mode !== "draining", `pool ${spec.pool} takes nothing while it is drained`);
     this.tasks.set(spec.id, task);
     this.open += 1;
     this.#rest(task, resting);
@@ -185,14 +277,18 @@ export class Audit {
     task.reason = resting.reason;
     task.untilMs = resting.untilMs ?? 0;
     this.#count(task, 1);
+    const pool = this.pools.get(task.spec.pool);
+    if (task.reason === "agent" && pool !== undefined) budget.goesOn(task, pool, this.#atMs, this.#tools);
   }
 
   #count(task: AuditedTask, by: 1 | -1): void {
     const pool = this.pools.get(task.spec.pool);
     this.#holds(pool !== undefined, `the pool of task ${task.spec.id} exists`);
     if (pool === undefined) return;
-    if (task.reason === "agent") pool.waiting += by;
-    else if (task.reason === "dependencies") pool.blocked += by;
+    if (task.reason === "agent") {
+      pool.waiting += by;
+      if (isHeldByGate(this, task.spec.type)) pool.gated += by;
+    } else if (task.reason === "dependencies") pool.blocked += by;
     else if (task.reason === "delay") pool.delayed += by;
   }
 
@@ -265,8 +361,11 @@ export class Audit {
     if (agent !== undefined) {
       const room = this.runningOn(agentId) < agent.concurrency;
       this.#holds(room, `agent ${agentId} has at most ${agent.concurrency} leases`);
+      checkPermission(this, { task, agent }, this.#tools);
       checkOrder(this, task, agent, this.#tools);
     }
+    const pool = this.pools.get(task.spec.pool);
+    if (pool !== undefined && task.charged + task.refunds + task.failed.length === 0) budget.began(pool, atMs);
     this.#leave(task);
     task.state = "leased";
     task.fence = fence;
@@ -274,7 +373,12 @@ export class Audit {
     task.agentId = agentId;
   }
 
-  #ended(task: AuditedTask, attempt: Attempt, { charged, exclude }: { charged: boolean; exclude: boolean }): void {
+  #ended(
+    task: AuditedTask,
+    attempt: Attempt,
+    { charged, exclude }: { readonly charged: boolean; readonly exclude: boolean },
+    isPoisoned = false,
+  ): void {
     const { id } = task.spec;
     this.#holds(task.state === "leased", `an attempt of task ${id} ends while it is leased`);
     this.#holds(attempt.fence === task.fence, `fence ${attempt.fence} ends task ${id}, ${task.fence} is its highest`);
@@ -286,7 +390,10 @@ export class Audit {
     const refundable = attempt.outcome === "released" || attempt.blame === "engine" || attempt.blame === "dependency";
     if (charged && refundable) this.#tools.reach("a refund beyond the limit was charged");
     const isCancelled = attempt.outcome === "cancelled";
-    this.#holds(isCancelled || task.refunds <= limit, `task ${id} is given back at most ${limit} times for free`);
+    this.#holds(
+      isCancelled || isPoisoned || task.refunds <= limit,
+      `task ${id} is given back at most ${limit} times for free`,
+    );
     this.#holds(
       charged || refundable || isCancelled || attempt.outcome === "throttled",
       `a ${attempt.outcome} attempt of ${id} is charged`,
@@ -312,8 +419,13 @@ export class Audit {
 
   #attemptEnded(event: Extract<DurableEvent, { type: "attempt.ended" }>, bounds: Bounds): void {
     const task = this.#task(event.taskId);
-    if (task === undefined) return;
+    const pool = this.pools.get(task?.spec.pool ?? "");
+    if (task === undefined || pool === undefined) return;
     this.#ended(task, event.attempt, event);
+    attemptEnded(task, event.attempt, event.kill, this.#deaths);
+    checkGoesOn(task, pool, this.#tools);
+    const { outcome } = event.attempt;
+    task.owes = outcome === "failed" || outcome === "timed_out";
     this.#holds(task.charged < task.spec.maxAttempts, `task ${task.spec.id} ends with its last attempt`);
     this.#rest(task, event.resting);
     task.again = false;
@@ -332,8 +444,15 @@ export class Audit {
       return;
     }
     const ran = task.state === "leased";
-    if (event.attempt !== undefined) this.#ended(task, event.attempt, event);
-    else this.#holds(!ran, `the running attempt of task ${id} ends with it`);
+    if (event.attempt !== undefined) {
+      this.#ended(task, event.attempt, event, error?.code === "poisoned");
+      attemptEnded(task, event.attempt, undefined, this.#deaths);
+    } else this.#holds(!ran, `the running attempt of task ${id} ends with it`);
+    if (error?.code === "poisoned") {
+      const byEngine = typeof error.details === "object" && error.details !== null && "engineDeaths" in error.details;
+      const pool = this.pools.get(task.spec.pool);
+      if (pool !== undefined) checkPoisoned(task, pool, { attempt: event.attempt, byEngine }, this.#tools);
+    }
     const succeeded = event.attempt?.outcome === "succeeded";
     this.#holds((status === "completed") === succeeded, `task ${id} completes by a success and by nothing else`);
     this.#holds(task.charged <= task.spec.maxAttempts, `task ${id} is executed at most ${task.spec.maxAttempts} times`);
@@ -343,6 +462,7 @@ export class Audit {
     task.status = status;
     task.deadLettered = deadLettered;
     this.open -= 1;
+    spare(this.tasks.values());
     this.#reachSettled(task, { ran, code: error?.code, blame: error?.blame });
   }
 
@@ -379,6 +499,12 @@ export class Audit {
     );
     this.#holds(facts.lastFence === task.fence, `the replay of task ${facts.spec.id} knows its newest fence`);
     this.#tools.reach("a dead letter was replayed");
+    task.spec = facts.spec;
+    task.priority = facts.spec.priority;
+    task.killers = undefined;
+    task.engineDeaths = 0;
+    task.engineDeathsInARow = 0;
+    task.owes = false;
     if ((task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) <= atMs)
       task.spec = { ...task.spec, deadlineAtMs: undefined };
     task.unmet.clear();

@@ -1,11 +1,15 @@
 /** What the auditor knows of tasks and pools. */
-import type { PoolOptions } from "../../core/pool.ts";
-import type { Attempt, TaskSpec } from "../../core/task.ts";
+import type { AgentIdentity } from "../../core/agent.ts";
+import type { Gate } from "../../core/gate.ts";
+import type { PoolMode, PoolOptions } from "../../core/pool.ts";
+import type { Attempt, Priority, TaskSpec } from "../../core/task.ts";
 import type { Reach } from "./situations.ts";
 
 export interface AuditedTask {
   readonly num: number;
   spec: TaskSpec;
+  /** That of the spec, until its deadline comes near. */
+  priority: Priority;
   state: "waiting" | "leased" | "settled";
   /** Of a waiting task. */
   reason: string;
@@ -28,6 +32,13 @@ export interface AuditedTask {
   /** Fences under which it has succeeded. */
   readonly attempts: Map<number, Attempt>;
   deadLettered: boolean;
+  /** Agents whose death counts against it; undefined until it has survived one. */
+  killers: Set<string> | undefined;
+  /** Its attempts that died with an engine: in this life, and without anything settled between them. */
+  engineDeaths: number;
+  engineDeathsInARow: number;
+  /** Its next attempt is a retry that the budget has not paid for yet. */
+  owes: boolean;
 }
 
 export interface AuditedPool {
@@ -35,6 +46,12 @@ export interface AuditedPool {
   waiting: number;
   blocked: number;
   delayed: number;
+  /** Of `waiting`, those whose type a closed gate holds. */
+  gated: number;
+  mode: PoolMode;
+  /** Instants at which first attempts began, and at which the retry budget paid for one more. */
+  readonly firsts: number[];
+  readonly retries: number[];
 }
 
 export interface AuditTools {
@@ -42,10 +59,20 @@ export interface AuditTools {
   readonly reach: Reach;
   /** An agent may have been lost in the same turn, without a durable trace. */
   readonly disturbed: () => boolean;
+  /** The agent asks for tasks of some types only; the log does not tell. */
+  readonly isChoosy: (agent: AgentIdentity) => boolean;
 }
 
 /** The auditor's books, as its checks read them. */
 export interface Books {
   readonly tasks: ReadonlyMap<string, AuditedTask>;
   readonly pools: ReadonlyMap<string, AuditedPool>;
+  readonly agents: ReadonlyMap<string, AgentIdentity>;
+  readonly gates: ReadonlyMap<string, Gate>;
+}
+
+/** A closed gate holds tasks of the type. */
+export function isHeldByGate({ gates }: Pick<Books, "gates">, type: string): boolean {
+  for (const { available, holds } of gates.values()) if (!available && holds.includes(type)) return true;
+  return false;
 }

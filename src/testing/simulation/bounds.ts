@@ -35,34 +35,51 @@ export interface Queues {
   readonly before: ReadonlyMap<string, AuditedPool>;
   readonly now: ReadonlyMap<string, AuditedPool>;
   readonly idleSlots: (pool: string) => number;
+  /** A closed gate holds tasks of the type. */
+  readonly isHeld: (type: string) => boolean;
 }
 
 /**
  * A queue grows beyond its limit by returns only: of what was admitted in this commit, no more may wait than the
  * limit and idle agents leave room for.
  */
-export function checkBounds(bounds: Bounds, { before, now, idleSlots }: Queues, { violate, reach }: AuditTools): void {
+export function checkBounds(
+  bounds: Bounds,
+  { before, now, idleSlots, isHeld }: Queues,
+  { violate, reach }: AuditTools,
+): void {
   const holds = (condition: boolean, shouldHold: string): void => {
     if (!condition) violate(shouldHold);
   };
   for (const [id, admitted] of bounds.byPool) {
     const pool = now.get(id);
     if (pool === undefined) continue;
-    const { limit, blockedLimit, delayedLimit } = pool.options.queue;
-    const was = before.get(id) ?? { waiting: 0, blocked: 0, delayed: 0 };
+    const { limit, blockedLimit, delayedLimit, gatedLimit } = pool.options.queue;
+    const was = before.get(id) ?? { waiting: 0, blocked: 0, delayed: 0, gated: 0 };
     const stay = (reason: string): number =>
-      admitted.tasks.filter((task) => task.state === "waiting" && task.reason === reason).length;
+      admitted.tasks.filter(({ state, reason: now, spec }) => {
+        if (state !== "waiting") return false;
+        return (now === "agent" && isHeld(spec.type) ? "gate" : now) === reason;
+      }).length;
     const room = (bound: number, had: number): number => Math.max(bound, had);
     if (stay("agent") > 0) {
       // What was admitted first does not make way for what comes back after it.
-      const most = room(limit, was.waiting + admitted.returns) + admitted.lateReturns + idleSlots(id);
-      holds(pool.waiting <= most, `pool ${id} lets ${most} tasks wait, ${pool.waiting} do`);
+      const bound = room(limit, was.waiting - was.gated + admitted.returns);
+      const waiting = pool.waiting - pool.gated;
+      const most = bound + admitted.lateReturns + idleSlots(id);
+      holds(waiting <= most, `pool ${id} lets ${most} tasks wait, ${waiting} do`);
     }
-    if (admitted.tasks.length > 0 && stay("agent") < admitted.tasks.length && was.waiting >= limit) {
+    if (stay("gate") > 0) {
+      holds(
+        pool.gated <= room(gatedLimit, was.gated + admitted.returns) + admitted.lateReturns,
+        `pool ${id} holds at most ${gatedLimit} tasks`,
+      );
+    }
+    if (admitted.tasks.some(({ state }) => state === "leased") && was.waiting - was.gated >= limit) {
       reach("a full queue took what could start at once");
     }
-    if (admitted.returns + admitted.lateReturns > 0 && pool.waiting > limit)
-      reach("returns took the queue above its limit");
+    const isAbove = pool.waiting - pool.gated > limit;
+    if (admitted.returns + admitted.lateReturns > 0 && isAbove) reach("returns took the queue above its limit");
     if (stay("dependencies") > 0) {
       holds(pool.blocked <= room(blockedLimit, was.blocked), `pool ${id} blocks at most ${blockedLimit} tasks`);
     }

@@ -50,7 +50,8 @@ export class ScriptedChild implements AgentDriver {
     if (life === undefined) return released("the child was not running");
     ledger.began(attempt.task, this.#scene);
     if (dice.happens("is_stopped")) this.#stoppedUntilMs = this.#clock.monotonic() + dice.between(500, 6_000);
-    const script = drawScript(dice);
+    const script = drawScript(dice, attempt.task.prompt);
+    if (this.#scene.explodes(attempt.task.prompt)) return new Promise(() => {});
     const end = await this.#play(script, attempt, AbortSignal.any([signal, life.signal]));
     if (life.signal.aborted) return this.#asked ? released() : killed("the child died");
     if (signal.aborted) {
@@ -65,7 +66,11 @@ export class ScriptedChild implements AgentDriver {
     if (stop.aborted) return cancelled();
     switch (script.name) {
       case "fails": {
-        const end = failed(script.blame, { code: "failed", message: "it failed" });
+        const end = failed(script.blame, {
+          code: "failed",
+          message: "it failed",
+          details: script.gate === undefined ? undefined : { gate: script.gate },
+        });
         if (script.retryable === undefined || end.outcome.name !== "failed") return end;
         return { outcome: { ...end.outcome, error: { ...end.outcome.error, retryable: script.retryable } } };
       }

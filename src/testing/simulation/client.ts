@@ -5,7 +5,7 @@
 import { isPoolError, type PoolError } from "../../base/errors.ts";
 import type { TaskInput } from "../../engine/options/task.ts";
 import type { TaskView } from "../../engine/view.ts";
-import { type PoolPlan, SKILLS, TYPES } from "./plan.ts";
+import { BOMB, PILLS, type PoolPlan, SKILLS, TYPES } from "./plan.ts";
 import { Lost, type Scene, Unreachable } from "./scene.ts";
 
 /** What became of a request, as far as its caller knows. */
@@ -94,10 +94,13 @@ export class Client {
     }
     if (dice.happens("names_unknown")) dependencies.push(`nobody-${mark}`);
     const now = this.#scene.time.now();
+    const deadlineAt = dice.happens("sets_deadline")
+      ? new Date(now + dice.between(-20, 3_000)).toISOString()
+      : undefined;
     return {
       id: dice.chance(0.4) ? mark : undefined,
       idempotencyKey: dice.chance(0.5) ? `key-${mark}` : undefined,
-      prompt: `do ${mark}`,
+      prompt: this.#prompt(mark),
       type: dice.pick(TYPES),
       requires: dice.chance(0.15) ? [dice.pick(SKILLS)] : undefined,
       priority: dice.pick([1, 2, 3, 3, 4]),
@@ -107,9 +110,21 @@ export class Client {
       maxAttempts: dice.chance(0.2) ? dice.between(1, 3) : undefined,
       retryable: dice.chance(0.1) ? false : undefined,
       timeoutMs: dice.chance(0.15) ? dice.between(50, 1_500) : undefined,
-      deadlineAt: dice.happens("sets_deadline") ? new Date(now + dice.between(-20, 3_000)).toISOString() : undefined,
+      deadlineAt,
+      escalate:
+        deadlineAt !== undefined && dice.happens("escalates")
+          ? { atShare: dice.pick([0, 0.3, 0.8]), priority: dice.pick([1, 2, 3]) }
+          : undefined,
+      fairnessKey: dice.happens("names_fairness") ? dice.pick(["ann", "ben", "eve"]) : undefined,
+      affinityKey: dice.happens("names_affinity") ? dice.pick(["x", "y", "z"]) : undefined,
       delayMs: dice.happens("delays") ? dice.between(0, 2_000) : undefined,
     };
+  }
+
+  #prompt(mark: string): string {
+    const { dice } = this.#scene;
+    if (dice.happens("takes_pill")) return dice.pick(PILLS);
+    return dice.happens("takes_bomb") ? BOMB : `do ${mark}`;
   }
 
   async #single(pool: string): Promise<void> {
@@ -159,7 +174,9 @@ export class Client {
             return unsure;
           }
           if (unsure) reach("an unknown outcome turned out as not kept");
-          ledger.refused({ id, key });
+          // What was kept before is not refused by a pool that is gone.
+          const isKept = key !== undefined && this.#scene.audit.keys.has(key);
+          if (!isKept || answer.error.code !== "not_found") ledger.refused({ id, key });
           return unsure;
         }
       }
@@ -171,10 +188,16 @@ export class Client {
     const { reach } = this.#scene;
     if (error.code === "unknown_dependency") reach("unknown dependencies were refused");
     if (error.code === "dependency_cycle") reach("a cycle was refused");
+    if (error.code === "quarantined") reach("what killed its agents was refused");
+    if (error.code === "not_running") reach("a draining pool took nothing");
     if (error.code !== "queue_full") return;
-    if (error.details.limit === "queue") reach("the queue was full");
-    if (error.details.limit === "blocked") reach("the blocked limit was reached");
-    if (error.details.limit === "delayed") reach("the delayed limit was reached");
+    const { limit, retryAfterMs } = error.details;
+    if (!(typeof retryAfterMs === "number" && retryAfterMs >= 0))
+      this.#scene.violate("a full queue says when to come back");
+    if (limit === "gated") reach("the gated limit was reached");
+    if (limit === "queue") reach("the queue was full");
+    if (limit === "blocked") reach("the blocked limit was reached");
+    if (limit === "delayed") reach("the delayed limit was reached");
   }
 
   #book(view: TaskView, asked: { prompt: string; key: string | undefined }): void {
@@ -259,7 +282,9 @@ export class Client {
     if (answer.name === "refused") violate(`acknowledged task ${id} is found: ${answer.error.message}`);
     if (answer.name !== "done") return;
     ledger.saw(answer.value, this.#scene);
-    if (answer.value.deadLettered && dice.happens("replays")) await this.#replay(id);
+    if (!answer.value.deadLettered) return;
+    if (dice.happens("discards")) await this.#discard(id, answer.value.replays);
+    if (dice.happens("replays")) await this.#replay(id);
   }
 
   async #cancel(id: string): Promise<void> {
@@ -272,8 +297,23 @@ export class Client {
     }
   }
 
+  async #discard(id: string, replays: number): Promise<void> {
+    const answer = await this.#ask((engine) => engine.discard(id));
+    if (answer.name !== "done") return;
+    // By the time that the answer is made, a replay may have begun another life.
+    const { deadLettered } = answer.value;
+    if (deadLettered && answer.value.replays === replays)
+      this.#scene.violate(`task ${id} is no dead letter once it is discarded`);
+    this.#scene.reach("a dead letter was discarded");
+  }
+
   async #replay(id: string): Promise<void> {
-    const answer = await this.#ask((engine) => engine.replay(id));
+    const { dice } = this.#scene;
+    const edit = dice.happens("edits_replay")
+      ? { priority: dice.pick([1, 2, 3, 4] as const), type: dice.pick(TYPES) }
+      : undefined;
+    const answer = await this.#ask((engine) => engine.replay(id, edit));
+    if (answer.name === "done" && edit !== undefined) this.#scene.reach("a dead letter was replayed with changes");
     const entry = this.#scene.ledger.entries.get(id);
     if (answer.name !== "done" || entry === undefined) return;
     entry.replays += 1;

@@ -8,7 +8,8 @@ import { drawScript, resultOf, type Script } from "./script.ts";
 export function scriptedFunction(scene: Scene, clock: Clock): AgentFunction {
   return (call) => {
     scene.ledger.began(call.task, scene);
-    const script = drawScript(scene.dice);
+    const script = drawScript(scene.dice, call.task.prompt);
+    if (scene.explodes(call.task.prompt)) return new Promise(() => {});
     // Some answer at once, without a promise.
     if (script.name === "succeeds" && script.afterMs === 0) return resultOf(call.task);
     if (script.name === "fails" && script.afterMs === 0) throw thrown(script);
@@ -41,7 +42,7 @@ async function play(script: Script, call: AgentCall, clock: Clock): Promise<unkn
   }
 }
 
-function thrown({ blame, retryable }: Extract<Script, { name: "fails" }>): Error {
+function thrown({ blame, retryable, gate }: Extract<Script, { name: "fails" }>): Error {
   if (blame === "unknown" && retryable === undefined) return new Error("it failed");
-  return new AgentError({ message: "it failed", blame, retryable });
+  return new AgentError({ message: "it failed", blame, retryable, details: gate === undefined ? undefined : { gate } });
 }

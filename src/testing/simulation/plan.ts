@@ -1,18 +1,29 @@
 /** The pools of a run and who works in them. Drawn anew for each seed. */
 import type { PoolOptionsInput } from "../../engine/options/pool.ts";
-import { STRATEGIES, type Strategy } from "../../policies/balancer/strategies.ts";
 import type { Dice } from "./dice.ts";
+import { drawRules } from "./rules.ts";
 
-export const TYPES = ["general", "research", "ingest"] as const;
+export const TYPES = ["general", "research", "ingest", "simple_qa"] as const;
 export const SKILLS = ["gpu", "browser"] as const;
+interface GatePlan {
+  readonly name: string;
+  readonly holds: readonly string[];
+}
 
-/** All but the one that has an order of its own. */
-const STRATEGIES_IN_ORDER = STRATEGIES.filter((name) => name !== "score") as [Strategy, ...Strategy[]];
+/** What the gates of every run hold. */
+const INDEX: GatePlan = { name: "index", holds: ["research"] };
+const INTAKE: GatePlan = { name: "intake", holds: ["ingest", "simple_qa"] };
+export const GATES = [INDEX, INTAKE] as const;
+/** What kills whoever runs it, and what kills the engine. */
+export const PILLS = ["pill a", "pill b"] as const;
+export const BOMB = "bomb";
 
 export interface RemotePlan {
   readonly name: string;
   readonly capabilities: readonly string[];
   readonly concurrency: number;
+  /** Types that it asks for by its claims; undefined = any. */
+  readonly types?: readonly string[] | undefined;
 }
 
 export interface PoolPlan {
@@ -47,6 +58,10 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
         name,
         capabilities: capabilities(functions.length === 0),
         concurrency: dice.between(1, 2),
+        // The first may always be chosen, whatever the strategy.
+        weight: functions.length === 0 ? 1 : dice.between(0, 3),
+        priority: dice.between(0, 2),
+        ...(dice.chance(0.15) && { rate: { requestsPerMinute: dice.between(20, 60), key: dice.pick(["one", name]) } }),
       });
       functions.push(name);
     }
@@ -60,45 +75,11 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
   if (staff === "remotes" || staff === "mixed") {
     for (let n = dice.between(1, 3); n > 0; n--) {
       const name = `r${remotes.length}`;
-      remotes.push({ name, capabilities: capabilities(remotes.length === 0), concurrency: dice.between(1, 2) });
+      const isFirst = remotes.length === 0;
+      const types = isFirst || dice.chance(0.8) ? undefined : dice.pick([["general"], ["research", "ingest"]]);
+      remotes.push({ name, capabilities: capabilities(isFirst), concurrency: dice.between(1, 2), types });
     }
   }
   const ofFile = staff !== "remotes" || dice.chance(0.5);
   return { options: { id, agents, ...drawRules(dice) }, functions, remotes, ofFile };
-}
-
-function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
-  const ttlMs = dice.pick([900, 2_000, 5_000]);
-  const timeoutMs = dice.pick([undefined, 700, 2_500]);
-  return {
-    strategy: dice.pick(STRATEGIES_IN_ORDER),
-    size: { min: 1, default: 2, max: 8 },
-    queue: {
-      limit: dice.pick([0, 1, 4, 12, 1_000]),
-      blockedLimit: dice.pick([1, 5, 1_000]),
-      delayedLimit: dice.pick([0, 3, 1_000]),
-    },
-    breaker: dice.pick<false | object>([false, { openMs: 300, permitMs: 2_000, consecutive: 2 }, {}]),
-    ageing: dice.pick<false | { stepMs: number }>([false, { stepMs: 300 }, { stepMs: 3_000 }]),
-    retry: {
-      maxAttempts: dice.between(1, 4),
-      failover: dice.pick(["immediate", "backoff"]),
-      refundLimit: dice.between(0, 3),
-      backoff: { baseMs: dice.between(0, 300), factor: 2, capMs: 1_000, jitter: dice.pick(["full", "equal", "none"]) },
-    },
-    lease: { ttlMs, renewMs: Math.floor(ttlMs / 3) },
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    stopMs: dice.between(0, 300),
-    abandonMs: dice.between(500, 3_000),
-    restart: {
-      delayMs: dice.between(0, 300),
-      factor: 2,
-      capMs: 1_000,
-      max: dice.between(0, 4),
-      windowMs: 4_000,
-      stableMs: 8_000,
-      quarantineMs: 2_000,
-    },
-    probe: { intervalMs: 300, timeoutMs: 100, fall: dice.between(1, 3), rise: dice.between(1, 2) },
-  };
 }

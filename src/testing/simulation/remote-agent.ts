@@ -14,6 +14,7 @@ type Running = Pick<ClaimedAttempt, "taskId" | "fence"> & { stopped: boolean };
 type Said = "done" | "gone" | "again";
 
 const RETRY_MS = 70;
+const CRASHED_MS = 7_000;
 
 export class RemoteAgent {
   readonly #scene: Scene;
@@ -26,6 +27,7 @@ export class RemoteAgent {
   /** Grows when it forgets everything: what it did before is not its own any more. */
   #self = 0;
   #isOver = false;
+  #hangUp = new AbortController();
 
   constructor(scene: Scene, pool: string, plan: RemotePlan) {
     this.#scene = scene;
@@ -108,10 +110,13 @@ export class RemoteAgent {
     const waitMs = dice.pick([0, 100, 400]);
     const breaks = dice.happens("claim_breaks");
     const hangUp = new AbortController();
+    this.#hangUp = hangUp;
     if (breaks && dice.chance(0.5)) {
       void this.#scene.sleep(dice.between(0, 100)).then(() => hangUp.abort());
     }
-    const claimed = await this.#try((engine) => engine.claim(id, { max, waitMs }, hangUp.signal));
+    const claimed = await this.#try((engine) =>
+      engine.claim(id, { max, waitMs, types: this.#plan.types }, hangUp.signal),
+    );
     if (claimed === undefined) return this.#scene.sleep(RETRY_MS);
     if (claimed === "gone") return this.#forget();
     if (breaks || self !== this.#self || this.#isOver) return claimed.broken();
@@ -124,6 +129,13 @@ export class RemoteAgent {
     // The reply was written, but never came: it will not name what it does not know of.
     if (this.#scene.dice.happens("reply_lost")) return;
     for (const attempt of claimed.attempts) this.#scene.spawn(() => this.#work(attempt));
+  }
+
+  /** Its host is gone for longer than any lease, and comes back without a memory. */
+  #crash(): void {
+    this.#forget();
+    this.#silentUntilMs = this.#scene.time.now() + CRASHED_MS;
+    this.#hangUp.abort();
   }
 
   #forget(): void {
@@ -140,10 +152,11 @@ export class RemoteAgent {
     const run: Running = { taskId, fence, stopped: false };
     this.#running.set(fence, run);
     ledger.began({ ...task, fence }, this.#scene);
-    const script = drawScript(dice);
+    const script = drawScript(dice, task.prompt);
     await this.#play(script, run);
     await this.#whileSilent();
     if (self !== this.#self) return;
+    if (script.name === "dies" && script.byPill === true) return this.#crash();
     const says = dice.happens("gives_back") ? "released" : script.name;
     if (says !== "hangs" && says !== "dies") {
       const said = await this.#say(run, says, script);
@@ -230,8 +243,9 @@ async function report(
 ): Promise<void> {
   if (says === "released") await engine.release(taskId, fence);
   else if (script.name === "fails") {
-    const { blame, retryable } = script;
-    await engine.fail(taskId, fence, { message: "it failed", blame, retryable });
+    const { blame, retryable, gate } = script;
+    const details = gate === undefined ? undefined : { gate };
+    await engine.fail(taskId, fence, { message: "it failed", blame, retryable, details });
   } else if (script.name === "throttles") {
     const { retryAfterMs } = script;
     await engine.fail(taskId, fence, { message: "slow down", blame: "throttle", retryAfterMs });

@@ -14,7 +14,8 @@ import { Fold } from "./fold.ts";
 import { Ledger } from "./ledger.ts";
 import { lineOf } from "./line.ts";
 import { lookBack } from "./look-back.ts";
-import { drawPools, type PoolPlan } from "./plan.ts";
+import { Operator } from "./operator.ts";
+import { BOMB, drawPools, type PoolPlan, type RemotePlan } from "./plan.ts";
 import { RemoteAgent } from "./remote-agent.ts";
 import type { Scene } from "./scene.ts";
 import type { Situation } from "./situations.ts";
@@ -98,6 +99,7 @@ class Run implements Scene {
     this.audit = new Audit({
       violate: (message) => this.violate(message),
       reach: (situation) => this.reach(situation),
+      isChoosy: ({ pool, name }) => this.#planOf(pool, name)?.types !== undefined,
       disturbed: () => this.#turn() <= this.#disturbedTurn,
     });
     const clock: Clock = {
@@ -144,6 +146,16 @@ class Run implements Scene {
     return this.#term?.clock.passes ?? 0;
   }
 
+  explodes(prompt: string | undefined): boolean {
+    if (prompt !== BOMB || this.dice.calm) return false;
+    // Not before everything that this instant sets off is done.
+    const term = this.#term;
+    this.time.timer(this.dice.between(0, 30), () => {
+      if (term === this.#term && term?.isOver === false) this.#die();
+    });
+    return true;
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.time.timer(ms, resolve);
@@ -173,6 +185,8 @@ class Run implements Scene {
       for (const plan of remotes) this.#remotes.push(new RemoteAgent(this, options.id, plan));
     }
     for (const remote of this.#remotes) remote.begin();
+    const operator = new Operator(this, this.#pools);
+    this.spawn(() => operator.play());
     this.spawn(() => this.#nemesis());
     await this.#until(() => this.#actors === 0);
     this.dice.calm = true;
@@ -183,8 +197,13 @@ class Run implements Scene {
     if (!isOver()) this.violate(`everything ends once nothing goes wrong any more: ${this.#unfinished()}`);
     if (this.#violation === undefined) await this.#lookBack();
     for (const remote of this.#remotes) remote.end();
+    operator.end();
     this.#term?.kill();
     return this.#report(seed);
+  }
+
+  #planOf(pool: string, name: string): RemotePlan | undefined {
+    return this.#pools.find(({ options }) => options.id === pool)?.remotes.find((remote) => remote.name === name);
   }
 
   /** The first start, without faults: pools are made, programs looked up. Time stands still. */
@@ -265,6 +284,7 @@ class Run implements Scene {
     const seed = this.#options.seed * 8 + 4 + this.#starts * 1_000_003;
     const term = new Term({ scene: this, seed, pools, clock, ended: () => this.#startLater() });
     this.#term = term;
+    this.audit.started();
     this.#seenPasses = 0;
     this.#disturbedTurn = 0;
     await term.start(await this.#checked(store));

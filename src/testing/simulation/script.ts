@@ -1,6 +1,7 @@
 /** What an attempt will do: drawn when it begins, played by whatever kind of agent runs it. */
 import type { Json } from "../../base/json.ts";
 import type { Dice } from "./dice.ts";
+import { GATES, PILLS } from "./plan.ts";
 
 export type Script =
   | { readonly name: "succeeds"; readonly afterMs: number }
@@ -9,6 +10,8 @@ export type Script =
       readonly afterMs: number;
       readonly blame: "agent" | "task" | "dependency" | "unknown";
       readonly retryable?: boolean;
+      /** The gate that it says is closed. */
+      readonly gate?: string;
     }
   | { readonly name: "throttles"; readonly afterMs: number; readonly retryAfterMs?: number }
   /** Does nothing for very long, but stops when it is told to. */
@@ -18,13 +21,14 @@ export type Script =
   /** Gives a result that JSON can't hold. */
   | { readonly name: "returns_nonsense"; readonly afterMs: number }
   /** A child's process dies with everything on it. */
-  | { readonly name: "dies"; readonly afterMs: number };
+  | { readonly name: "dies"; readonly afterMs: number; readonly byPill?: true };
 
 /** Longer than any lease or timeout here. Where there is neither, it is long all the same. */
 const HANG_MS = 40_000;
 
-export function drawScript(dice: Dice): Script {
+export function drawScript(dice: Dice, prompt: string | undefined): Script {
   const afterMs = dice.happens("is_slow") ? dice.between(500, 4_000) : dice.between(0, 60);
+  if (!dice.calm && PILLS.some((pill) => pill === prompt)) return { name: "dies", afterMs, byPill: true };
   if (dice.happens("hangs")) return { name: "hangs", afterMs: HANG_MS };
   if (dice.happens("ignores_stop")) return { name: "ignores_stop", afterMs: dice.between(1_000, 8_000) };
   if (dice.happens("returns_nonsense")) return { name: "returns_nonsense", afterMs };
@@ -38,6 +42,7 @@ export function drawScript(dice: Dice): Script {
     if (!dice.happens(`blames_${blame}`)) continue;
     const fails = { name: "fails", afterMs, blame } as const;
     if (dice.happens("says_not_retryable")) return { ...fails, retryable: false };
+    if (blame === "dependency" && dice.happens("blames_gate")) return { ...fails, gate: dice.pick(GATES).name };
     return blame === "task" && dice.chance(0.3) ? { ...fails, retryable: true } : fails;
   }
   return { name: "succeeds", afterMs };

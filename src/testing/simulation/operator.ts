@@ -1,0 +1,109 @@
+/** An operator with a restless hand: pauses pools, closes gates, fails agents. When all is calm, takes it all back. */
+import { isPoolError } from "../../base/errors.ts";
+import type { LocalEngine } from "../../engine/engine.ts";
+import { GATES, type PoolPlan } from "./plan.ts";
+import { Lost, type Scene, Unreachable } from "./scene.ts";
+
+/** Between two looks, at most. Milliseconds. */
+const LOOK_MS = 900;
+
+export class Operator {
+  readonly #scene: Scene;
+  readonly #pools: readonly [PoolPlan, ...PoolPlan[]];
+  #isOver = false;
+
+  constructor(scene: Scene, pools: readonly [PoolPlan, ...PoolPlan[]]) {
+    this.#scene = scene;
+    this.#pools = pools;
+  }
+
+  /** Until the run ends: mischief first, then order. */
+  async play(): Promise<void> {
+    const { dice } = this.#scene;
+    while (!this.#isOver) {
+      await this.#scene.sleep(dice.between(50, LOOK_MS));
+      if (dice.calm) await this.#putInOrder();
+      else await this.#meddle();
+    }
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  async #meddle(): Promise<void> {
+    const { dice } = this.#scene;
+    const { id } = dice.pick(this.#pools).options;
+    if (dice.happens("pauses")) await this.#mode(id, "paused");
+    if (dice.happens("drains")) await this.#mode(id, "draining");
+    if (dice.happens("closes_gate")) {
+      const { name, holds } = dice.pick(GATES);
+      await this.#ask((engine) => engine.putGate(name, { available: false, holds: [...holds] }));
+    }
+    if (dice.happens("fails_agent")) await this.#failSomeAgent(id);
+    if (dice.happens("resets_breakers")) {
+      const opened = await this.#ask((engine) => engine.resetBreakers(dice.chance(0.5) ? id : undefined));
+      if (opened !== undefined && opened > 0) this.#scene.reach("an operator let breakers try at once");
+    }
+    if (dice.happens("releases_payload")) await this.#releasePayload(id);
+    // What was done is mostly undone before long.
+    if (dice.chance(0.4)) await this.#putInOrder(dice.chance(0.5));
+  }
+
+  async #mode(id: string, mode: "paused" | "draining" | "running"): Promise<void> {
+    await this.#ask((engine) => engine.setMode(id, mode));
+  }
+
+  async #failSomeAgent(pool: string): Promise<void> {
+    const { dice, reach } = this.#scene;
+    const agents = await this.#ask((engine) => Promise.resolve(engine.agents(pool)));
+    const [first, ...others] = agents ?? [];
+    if (first === undefined) return;
+    const { id } = dice.pick([first, ...others]);
+    const failed = await this.#ask((engine) => engine.failAgent(id, "not to be trusted"));
+    if (failed === undefined) return;
+    reach(failed.task === null ? "an idle agent was failed" : "an agent was failed with work on it");
+    if (failed.task?.reassigned === true) reach("the task of a failed agent went on elsewhere at once");
+    if (failed.agent.health !== "unhealthy") this.#scene.violate(`agent ${id} is unhealthy once it was failed`);
+  }
+
+  async #releasePayload(pool: string): Promise<void> {
+    const known = await this.#ask((engine) => Promise.resolve(engine.quarantine(pool)));
+    const [first] = known ?? [];
+    if (first === undefined) return;
+    const done = await this.#ask(async (engine) => {
+      await engine.releasePayload(pool, first.fingerprint);
+      return true;
+    });
+    if (done) this.#scene.reach("a quarantined payload was released");
+  }
+
+  async #putInOrder(all = true): Promise<void> {
+    for (const { options } of this.#pools) {
+      await this.#ask(async (engine) => {
+        const mode = this.#scene.audit.pools.get(options.id)?.mode ?? "running";
+        if (mode !== "running") await engine.setMode(options.id, "running");
+      });
+      if (!all) return;
+      const agents = await this.#ask((engine) => Promise.resolve(engine.agents(options.id)));
+      for (const { id } of agents ?? []) {
+        const failed = this.#scene.audit.agents.get(id)?.failed !== undefined;
+        if (failed) await this.#ask((engine) => engine.recoverAgent(id));
+      }
+    }
+    const gates = await this.#ask((engine) => Promise.resolve(engine.gates()));
+    for (const { name, available } of gates ?? []) {
+      if (!available) await this.#ask((engine) => engine.putGate(name, { available: true }));
+    }
+  }
+
+  /** Undefined when it was not done, or nobody knows; looked at again another time. */
+  async #ask<T>(ask: (engine: LocalEngine) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.#scene.call(ask);
+    } catch (error) {
+      if (error instanceof Unreachable || error instanceof Lost || isPoolError(error)) return undefined;
+      throw error;
+    }
+  }
+}
