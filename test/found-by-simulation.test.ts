@@ -238,3 +238,20 @@ test("an agent that joins again is no longer stuck on what it had forgotten", ()
   expect(world.agent("rem").runs.size).toBe(0);
   expect(world.agent("rem").health).toBe("healthy");
 });
+
+test("a retry that waits behind the gate that it blamed is paid for by the retry budget like any other", () => {
+  const budget = { ratio: 0, windowMs: 1_000, floor: 1 };
+  const world = createWorld({ agents: ["ada"], pool: { retry: { budget, backoff: { baseMs: 10 } } } });
+  world.ask({ type: "set_gate", name: "index", available: true, holds: ["search"] });
+  const first = world.submit({ id: "first", type: "search" });
+  world.fail(first, { blame: "dependency", details: { gate: "index" } });
+  expect(world.status(first)).toBe("agent");
+  world.ask({ type: "set_gate", name: "index", available: true });
+  const second = world.submit({ id: "second", type: "search" });
+  world.complete(first);
+
+  world.fail(second, { blame: "dependency", details: { gate: "index" } });
+  expect(world.status(second)).toBe("retry");
+  world.advance(1_000);
+  expect(world.status(second)).toBe("agent");
+});

@@ -69,15 +69,20 @@ function isFinal(task: Task, outcome: Outcome, started: boolean): boolean {
 function rest(task: Task, outcome: Outcome, charge: Charge, facts: RetryFacts): Resting {
   if (!charge.charged && outcome.name !== "failed") return AT_ONCE;
   // The gate says when it goes on.
-  if (facts.gated && blameOf(outcome) === "dependency") return AT_ONCE;
+  if (facts.gated && blameOf(outcome) === "dependency") return onceAffordable(facts);
   const elsewhere = charge.exclude && facts.options.failover === "immediate" && facts.anotherCould();
   if (elsewhere) {
     if (outcome.name !== "failed" && outcome.name !== "timed_out") return AT_ONCE;
-    const untilMs = facts.budgetSpentUntilMs();
-    return untilMs === undefined ? AT_ONCE : { reason: "retry", untilMs, held: true };
+    return onceAffordable(facts);
   }
   const failures = task.attemptCount + (charge.charged ? 1 : task.refunds + 1);
   return { reason: "retry", untilMs: facts.nowMs + backoffMs(failures, facts.random, facts.options.backoff) };
+}
+
+/** At once, if the pool can pay for the retry. */
+function onceAffordable({ budgetSpentUntilMs }: RetryFacts): Resting {
+  const untilMs = budgetSpentUntilMs();
+  return untilMs === undefined ? AT_ONCE : { reason: "retry", untilMs, held: true };
 }
 
 function errorOf(outcome: Exclude<Outcome, { name: "succeeded" }>): TaskError {

@@ -175,6 +175,7 @@ export class Audit {
 
   #gate({ gate }: Extract<DurableEvent, { type: "gate.changed" }>, bounds: Bounds): void {
     this.gates.set(gate.name, gate);
+    bounds.gatesMoved = true;
     const before = new Map([...this.pools].map(([id, { gated }]) => [id, gated]));
     for (const pool of this.pools.values()) pool.gated = 0;
     for (const { state, reason, spec } of this.tasks.values()) {

@@ -13,6 +13,8 @@ export class Bounds {
   readonly byPool = new Map<string, Added>();
   /** Dependents and dead letters that came to wait for their time. */
   released = 0;
+  /** A gate was opened or closed: what was admitted as free to go may be held by now. */
+  gatesMoved = false;
 
   admitted(task: AuditedTask): void {
     this.#of(task.spec.pool).tasks.push(task);
@@ -69,7 +71,7 @@ export function checkBounds(
       const most = bound + admitted.lateReturns + idleSlots(id);
       holds(waiting <= most, `pool ${id} lets ${most} tasks wait, ${waiting} do`);
     }
-    if (stay("gate") > 0) {
+    if (stay("gate") > 0 && !bounds.gatesMoved) {
       holds(
         pool.gated <= room(gatedLimit, was.gated + admitted.returns) + admitted.lateReturns,
         `pool ${id} holds at most ${gatedLimit} tasks`,
@@ -84,7 +86,7 @@ export function checkBounds(
       holds(pool.blocked <= room(blockedLimit, was.blocked), `pool ${id} blocks at most ${blockedLimit} tasks`);
     }
     if (stay("delay") > 0) {
-      const most = room(delayedLimit, was.delayed + bounds.released);
+      const most = room(delayedLimit, was.delayed) + bounds.released;
       holds(pool.delayed <= most, `pool ${id} delays at most ${most} tasks, ${pool.delayed} are`);
     }
   }
