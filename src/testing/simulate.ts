@@ -1,13 +1,15 @@
 // `npm run simulate -- --seeds 1000`: runs the engine in worlds where things go wrong, and says what it came to.
 import { parseArgs } from "node:util";
 import { type RunReport, simulateSeed } from "./simulation/run.ts";
-import { failureText, type Summary, simulateSeeds } from "./simulation/summary.ts";
+import { simulateSeeds } from "./simulation/series.ts";
+import { failureText, type Summary } from "./simulation/summary.ts";
 
 const USAGE = `usage: npm run simulate -- [options]
 
   --seeds <n>    how many runs (100)
   --from <n>     the first seed (1)
   --tasks <n>    about how many tasks a run submits (60)
+  --workers <n>  threads (1)
   --seed <n>     one run, told event by event
   --json         the summary as JSON, and nothing else
 
@@ -18,17 +20,46 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },
     tasks: { type: "string", default: "60" },
+    workers: { type: "string", default: "1" },
     seed: { type: "string" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 
-function count(name: "seeds" | "from" | "tasks" | "seed", text: string): number {
+function count(name: "seeds" | "from" | "tasks" | "workers" | "seed", text: string): number {
   const value = Number(text);
   if (/^\d{1,9}$/.test(text) && value >= 1) return value;
   console.error(`--${name}: expected a whole number from 1, got ${text}\n\n${USAGE}`);
   process.exit(2);
+}
+
+/** One line that grows on a terminal; elsewhere one line for each twentieth. */
+class Progress {
+  readonly #seeds: number;
+  #done = 0;
+  #tasks = 0;
+
+  constructor(seeds: number) {
+    this.#seeds = seeds;
+  }
+
+  take({ tasks }: RunReport): void {
+    this.#done += 1;
+    this.#tasks += tasks;
+    const line = `${this.#done} of ${this.#seeds} seeds, ${this.#tasks} tasks`;
+    if (process.stdout.isTTY) process.stdout.write(`\r${line}`);
+    else if (this.#done % Math.max(1, Math.floor(this.#seeds / 20)) === 0) console.log(line);
+  }
+
+  say(text: string): void {
+    this.end();
+    console.log(text);
+  }
+
+  end(): void {
+    if (process.stdout.isTTY && this.#done > 0) process.stdout.write("\n");
+  }
 }
 
 if (values.help) console.log(USAGE);
@@ -57,19 +88,27 @@ async function one(seed: number): Promise<void> {
 async function many(): Promise<void> {
   const seeds = count("seeds", values.seeds);
   const tasks = count("tasks", values.tasks);
-  const every = Math.max(1, Math.floor(seeds / 20));
-  let done = 0;
-  const onRun = (report: RunReport): void => {
-    done += 1;
-    if (values.json) return;
-    if (report.violation !== undefined) console.log(failureText(report, { tasks }));
-    if (done % every === 0) console.log(`${done} of ${seeds} seeds`);
-  };
-  const summary = await simulateSeeds({ from: count("from", values.from), seeds, tasks, onRun });
+  const stop = new AbortController();
+  // Once ends the series with what it has come to; twice ends the process.
+  process.once("SIGINT", () => stop.abort());
+  const progress = new Progress(seeds);
+  const summary = await simulateSeeds({
+    from: count("from", values.from),
+    seeds,
+    tasks,
+    workers: Math.min(seeds, count("workers", values.workers)),
+    signal: stop.signal,
+    onRun: (report) => {
+      if (values.json) return;
+      progress.take(report);
+      if (report.violation !== undefined) progress.say(failureText(report, { tasks }));
+    },
+  });
+  progress.end();
   if (values.json) console.log(JSON.stringify({ ...summary, failures: summary.failures.map(failureFacts) }));
   else print(summary);
   const isBad = summary.failures.length + summary.lost + summary.settledTwice > 0;
-  process.exitCode = isBad ? 1 : 0;
+  process.exitCode = isBad ? 1 : stop.signal.aborted ? 130 : 0;
 }
 
 function failureFacts({ seed, violation, trace }: RunReport) {
@@ -77,7 +116,8 @@ function failureFacts({ seed, violation, trace }: RunReport) {
 }
 
 function print(summary: Summary): void {
-  const { seeds, tasks, attempts, events, starts, steps, lost, settledTwice, faults, situations, failures } = summary;
+  const { seeds, tasks, attempts, events, starts, steps, lost, settledTwice, faults, situations, failures, trace } =
+    summary;
   console.log(
     `\n${seeds} seeds, ${tasks} tasks, ${attempts} attempts, ${events} events, ${starts} starts, ${steps} steps`,
   );
@@ -86,5 +126,6 @@ function print(summary: Summary): void {
     console.log(`  ${String(times).padStart(8)}  ${name.replaceAll("_", " ")}`);
   console.log(`\nsituations, by the runs that met them`);
   for (const [name, times] of Object.entries(situations)) console.log(`  ${String(times).padStart(8)}  ${name}`);
-  console.log(`\nlost ${lost}, settled twice ${settledTwice}, failed seeds ${failures.length}`);
+  console.log(`\ntrace over all ${trace}`);
+  console.log(`lost ${lost}, settled twice ${settledTwice}, failed seeds ${failures.length}`);
 }

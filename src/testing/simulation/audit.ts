@@ -10,6 +10,7 @@ import type { Commit } from "../../stores/store.ts";
 import { type AuditedPool, type AuditedTask, type AuditTools, isHeldByGate } from "./audited.ts";
 import { Bounds, checkBounds } from "./bounds.ts";
 import * as budget from "./budget.ts";
+import { type Ended, endOf } from "./ended.ts";
 import { checkOrder } from "./order.ts";
 import { checkPermission } from "./permission.ts";
 import { attemptEnded, checkGoesOn, checkPoisoned, Deaths, spare } from "./suspicion.ts";
@@ -19,6 +20,8 @@ export class Audit {
   readonly agents = new Map<string, AgentIdentity>();
   readonly pools = new Map<string, AuditedPool>();
   readonly gates = new Map<string, Gate>();
+  /** Attempts by agent, oldest first. */
+  readonly ended = new Map<string, Ended[]>();
   /** Every key that was admitted, and every id. */
   readonly keys = new Map<string, string>();
   open = 0;
@@ -385,6 +388,7 @@ export class Audit {
     this.#holds(attempt.fence === task.fence, `fence ${attempt.fence} ends task ${id}, ${task.fence} is its highest`);
     this.#holds(attempt.agentId === task.agentId, `the attempt of task ${id} ends on its agent`);
     task.attempts.set(attempt.fence, attempt);
+    this.#keepEnd(attempt);
     if (charged) task.charged += 1;
     else if (attempt.outcome !== "throttled") task.refunds += 1;
     const limit = this.pools.get(task.spec.pool)?.options.retry.refundLimit ?? 0;
@@ -403,6 +407,12 @@ export class Audit {
     const blamed = attempt.blame === "agent" || attempt.blame === "unknown";
     this.#holds(blamed === exclude, `blame ${attempt.blame} decides whether ${attempt.agentId} is excluded from ${id}`);
     this.#reachEnd(attempt);
+  }
+
+  #keepEnd(attempt: Attempt): void {
+    const ended = this.ended.get(attempt.agentId) ?? [];
+    ended.push(endOf(attempt));
+    this.ended.set(attempt.agentId, ended);
   }
 
   #reachEnd({ outcome, error }: Attempt): void {

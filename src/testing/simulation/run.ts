@@ -10,6 +10,7 @@ import { Audit } from "./audit.ts";
 import { Client } from "./client.ts";
 import { Dice, type Fault } from "./dice.ts";
 import { Disk } from "./disk.ts";
+import { endsOn } from "./ended.ts";
 import { Fold } from "./fold.ts";
 import { Ledger } from "./ledger.ts";
 import { lineOf } from "./line.ts";
@@ -21,6 +22,7 @@ import type { Scene } from "./scene.ts";
 import type { Situation } from "./situations.ts";
 import { Term } from "./term.ts";
 import { ProcessClock, promisesRun, WorldTime } from "./time.ts";
+import { Watch } from "./watch.ts";
 import { workLeft } from "./work-left.ts";
 
 export interface RunOptions {
@@ -72,6 +74,7 @@ class Run implements Scene {
   readonly #options: RunOptions;
   readonly #pools: readonly [PoolPlan, ...PoolPlan[]];
   readonly #disk: Disk;
+  readonly #watch: Watch;
   readonly #situations = new Set<Situation>();
   readonly #hash = createHash("sha256");
   readonly #tail: string[] = [];
@@ -102,6 +105,7 @@ class Run implements Scene {
       isChoosy: ({ pool, name }) => this.#planOf(pool, name)?.types !== undefined,
       disturbed: () => this.#turn() <= this.#disturbedTurn,
     });
+    this.#watch = new Watch(this, (agentId, state) => endsOn(agentId, this.audit, state));
     const clock: Clock = {
       now: () => this.time.now(),
       monotonic: () => this.time.monotonic(),
@@ -144,6 +148,11 @@ class Run implements Scene {
   /** Number of the engine's turn that is under way or was the last one. */
   #turn(): number {
     return this.#term?.clock.passes ?? 0;
+  }
+
+  termBegins(): void {
+    this.audit.started();
+    this.#watch.started();
   }
 
   explodes(prompt: string | undefined): boolean {
@@ -256,6 +265,7 @@ class Run implements Scene {
       this.violate(messageOf(error));
     }
     if (this.#term?.clock.isHeldUp === true) return;
+    this.#watch.look(engine.state, engine.nowMs());
     const left = workLeft(engine.state, engine.nowMs());
     if (left !== undefined) this.violate(left);
     this.#reachAgents(engine);
@@ -284,7 +294,7 @@ class Run implements Scene {
     const seed = this.#options.seed * 8 + 4 + this.#starts * 1_000_003;
     const term = new Term({ scene: this, seed, pools, clock, ended: () => this.#startLater() });
     this.#term = term;
-    this.audit.started();
+    this.termBegins();
     this.#seenPasses = 0;
     this.#disturbedTurn = 0;
     await term.start(await this.#checked(store));

@@ -18,6 +18,8 @@ export interface Scene {
   /** The next commit may not be able to tell why something is as it is. */
   disturb(): void;
   sleep(ms: number): Promise<void>;
+  /** An engine begins anew, in a process of its own or not: what is volatile is gone. */
+  termBegins(): void;
   /** What is run may kill the engine; true when it does. */
   explodes(prompt: string | undefined): boolean;
   /** Lets an actor play; what it throws is a violation. */

@@ -34,6 +34,14 @@ export const SITUATIONS = [
   "an agent was unhealthy by its probes",
   "a silent agent was taken for dead",
   "a remote agent took its own name over",
+  "an agent was unhealthy by its work",
+  // Breakers.
+  "a breaker opened by failures in a row",
+  "a breaker opened by its ratio",
+  "a breaker opened again",
+  "a breaker closed by the work that it let through",
+  "a breaker was half-open before its time",
+  "a permit was handed out for a call that hung",
   // Operators and gates.
   "a pool was paused with tasks waiting",
   "a draining pool took nothing",

@@ -1,6 +1,7 @@
 /** What many runs came to. */
+import { createHash } from "node:crypto";
 import { FAULT_NAMES } from "./dice.ts";
-import { type RunOptions, type RunReport, simulateSeed } from "./run.ts";
+import type { RunOptions, RunReport } from "./run.ts";
 import { SITUATIONS, type Situation } from "./situations.ts";
 
 export interface Summary {
@@ -18,6 +19,8 @@ export interface Summary {
   /** In how many runs each was met. */
   readonly situations: Readonly<Record<Situation, number>>;
   readonly failures: readonly RunReport[];
+  /** Over the traces of all runs, in the order of their seeds. */
+  readonly trace: string;
 }
 
 export class Tally {
@@ -32,6 +35,7 @@ export class Tally {
   readonly #faults = new Map<string, number>(FAULT_NAMES.map((name) => [name, 0]));
   readonly #situations = new Map<Situation, number>(SITUATIONS.map((name) => [name, 0]));
   readonly #failures: RunReport[] = [];
+  readonly #traces = new Map<number, string>();
 
   add(report: RunReport): void {
     this.#seeds += 1;
@@ -44,6 +48,7 @@ export class Tally {
     this.#settledTwice += report.settledTwice;
     for (const [name, count] of report.faults) this.#faults.set(name, (this.#faults.get(name) ?? 0) + count);
     for (const name of report.situations) this.#situations.set(name, (this.#situations.get(name) ?? 0) + 1);
+    this.#traces.set(report.seed, report.trace);
     if (report.violation !== undefined) this.#failures.push(report);
   }
 
@@ -60,28 +65,15 @@ export class Tally {
       faults: Object.fromEntries(this.#faults),
       situations: Object.fromEntries(this.#situations) as Record<Situation, number>,
       failures: this.#failures,
+      trace: this.#trace(),
     };
   }
-}
 
-export interface SeriesOptions {
-  /** First seed. */
-  readonly from: number;
-  readonly seeds: number;
-  /** About how many tasks each run submits. */
-  readonly tasks: number;
-  readonly onRun?: ((report: RunReport) => void) | undefined;
-}
-
-/** Runs one seed after the other. */
-export async function simulateSeeds({ from, seeds, tasks, onRun }: SeriesOptions): Promise<Summary> {
-  const tally = new Tally();
-  for (let seed = from; seed < from + seeds; seed++) {
-    const report = await simulateSeed({ seed, tasks });
-    tally.add(report);
-    onRun?.(report);
+  #trace(): string {
+    const hash = createHash("sha256");
+    for (const seed of [...this.#traces.keys()].sort((a, b) => a - b)) hash.update(this.#traces.get(seed) ?? "");
+    return hash.digest("hex");
   }
-  return tally.summary();
 }
 
 /** Where it went wrong, and how to see it again. */

@@ -61,7 +61,7 @@ export class Term {
         log: ({ event, code, error, stack }) => {
           if (event !== "engine.term_ended" || this.#isOver) return;
           scene.trace(`the engine's term ends: ${code}`);
-          scene.audit.started();
+          scene.termBegins();
           if (code === "internal") scene.violate(`the engine goes on without a broken invariant: ${stack ?? error}`);
         },
       });
