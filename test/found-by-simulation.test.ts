@@ -217,7 +217,7 @@ test("a dead letter that is let go in the same turn is not replayed", () => {
   const fence = world.lease(next)?.fence ?? 0;
   const outcome = { name: "failed", blame: "task", error: { code: "failed", message: "it failed" } } as const;
   const [reported, replayed] = world.turn([
-    { type: "report", taskId: next, fence, outcome, known },
+    { type: "report", agentId: undefined, taskId: next, fence, outcome, known },
     { type: "replay", taskId: old, known, fingerprint: undefined, edited: undefined, fingerprintOf: undefined },
   ]);
   expect(reported).toMatchObject({ type: "done" });
