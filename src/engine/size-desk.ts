@@ -16,7 +16,7 @@ import type { Scaled } from "./troupe.ts";
 const size = z.int().min(1).max(10_000);
 
 /** To `target` agents, or by `add` more: one of both. */
-const scaleSchema = z.strictObject({ target: size.optional(), add: size.optional() });
+export const scaleSchema = z.strictObject({ target: size.optional(), add: size.optional() });
 
 /**
  * Changes a pool's size. Answers once it is decided: new agents come up and old ones finish in their own time.

@@ -10,6 +10,7 @@ import type {
   FailedAgent,
   HeartbeatAnswer,
   LogPage,
+  Scaled,
 } from "../../engine/troupe.ts";
 import {
   type AgentView,
@@ -297,6 +298,7 @@ export const ANSWERS = {
   Pool: pool,
   PoolPage: pageOf(pool),
   DeletedPool: z.strictObject({ cancelled: count, completed: count }),
+  Scaled: fieldsOf<Scaled>()({ size: count, agentIds: list }),
   RestartedPool: z.strictObject({ restarted: count }),
   PoolMetrics: fieldsOf<PoolMetricsView>()({
     agents: count,

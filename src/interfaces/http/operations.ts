@@ -9,6 +9,7 @@ import { poolSchema } from "../../engine/options/pool.ts";
 import { scheduleSchema } from "../../engine/options/schedule.ts";
 import { editSchema, taskSchema } from "../../engine/options/task.ts";
 import { routeSchema } from "../../engine/routing.ts";
+import { scaleSchema } from "../../engine/size-desk.ts";
 import type { AnswerName } from "./answers.ts";
 import {
   batchBody,
@@ -100,6 +101,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /v1/pools/{pool}/pause": mode("Tasks are taken, none is started"),
   "POST /v1/pools/{pool}/resume": mode("As before it was paused or drained"),
   "POST /v1/pools/{pool}/drain": mode("No tasks are taken, what is there is done"),
+  "POST /v1/pools/{pool}/scale": {
+    summary: "Grows or shrinks a pool to `target`, or by `add`",
+    body: scaleSchema,
+    answers: { 200: "Scaled" },
+  },
   "POST /v1/pools/{pool}/restart": {
     summary: "Restarts its agents one after the other",
     query: stopQuery,
