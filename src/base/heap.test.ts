@@ -43,3 +43,21 @@ test("whatever is pushed and popped in any order, the smallest that is in comes 
     }),
   );
 });
+
+test("what is kept comes out in order, whatever was there", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: -20, max: 20 }), { maxLength: 200 }),
+      fc.integer({ min: 1, max: 5 }),
+      (items, nth) => {
+        const heap = numbers();
+        for (const item of items) heap.push(item);
+        heap.keep((item) => item % nth === 0);
+        const kept = items.filter((item) => item % nth === 0).sort((a, b) => a - b);
+        expect(heap.size).toBe(kept.length);
+        expect(kept.map(() => heap.pop())).toEqual(kept);
+        expect(heap.pop()).toBeUndefined();
+      },
+    ),
+  );
+});

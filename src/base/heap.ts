@@ -44,18 +44,28 @@ export class Heap<T> {
     items[at] = item;
   }
 
+  /** Lets go of all items but these. Costs a little per item, and less than taking them out one by one. */
+  keep(isKept: (item: T) => boolean): void {
+    const items = this.#items;
+    let count = 0;
+    for (const item of items) if (isKept(item)) items[count++] = item;
+    items.length = count;
+    for (let at = (count >> 1) - 1; at >= 0; at--) this.#sink(at, items[at] as T);
+  }
+
   pop(): T | undefined {
     const items = this.#items;
     const top = items[0];
     const last = items.pop();
-    if (items.length > 0) this.#sink(last as T);
+    if (items.length > 0) this.#sink(0, last as T);
     return top;
   }
 
-  #sink(item: T): void {
+  /** The place is free: puts the item there or below, wherever it belongs. */
+  #sink(from: number, item: T): void {
     const items = this.#items;
     const size = items.length;
-    let at = 0;
+    let at = from;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= size) break;

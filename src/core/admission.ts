@@ -1,7 +1,7 @@
 /** The gate: decides for each task of a submission whether it is taken, before anything is recorded. */
 import { isPoolError, PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
-import { type Planned, refuseBeyondBounds, wouldNeverFit } from "./bounds.ts";
+import { Planned, refuseBeyondBounds, wouldNeverFit } from "./bounds.ts";
 import type { Command, Known, Reply } from "./command.ts";
 import type { Resting } from "./event.ts";
 import { refuseCycle } from "./graph.ts";
@@ -28,40 +28,39 @@ type Decision =
       readonly broken: TaskId | undefined;
     };
 
-/** `behind`: others wait for room, so only what can start at once is taken. */
+const NO_CYCLES: ReadonlyMap<TaskId, PoolError> = new Map();
+
+/**
+ * `behind`: others wait for room, so only what can start at once is taken. `waits`: who finds none waits for it with all
+ * of the submission.
+ */
 export function admit(
   state: NamespaceState,
   command: Extract<Command, { type: "submit" }>,
   turn: Turn,
-  { behind }: { readonly behind: boolean },
+  { behind, waits }: { readonly behind: boolean; readonly waits: boolean },
 ): Reply {
   const { specs, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
-  const cyclic = partial ? cyclesOf(specs) : new Map<TaskId, PoolError>();
+  const cyclic = partial ? cyclesOf(specs) : NO_CYCLES;
   // Most tasks depend on nothing.
   const linked = specs.some((spec) => spec.dependencies.length > 0);
   if (!partial && linked) refuseCycle(specs);
-  const batch = new Set(specs.map((spec) => spec.id));
-  const planned: Planned = {
-    specs: new Map(),
-    keys: new Map(),
-    waiting: new Map(),
-    resting: new Map(),
-    classes: new Map(),
-  };
+  const batch = new Set(linked ? specs.map((spec) => spec.id) : []);
+  const planned = new Planned(specs.length);
+  const facts = { known, planned, batch, behind, nowMs: turn.nowMs, fingerprintOf };
   const decisions = specs.map((spec, index) => {
     try {
       const cycle = cyclic.get(spec.id);
       if (cycle !== undefined) throw cycle;
-      return decide(state, spec, { known, planned, batch, behind, nowMs: turn.nowMs, fingerprintOf });
+      return decide(state, spec, facts);
     } catch (error) {
       if (!(error instanceof PoolError)) throw error;
-      // Who would wait for room waits with all of it.
-      const waits = command.hold !== undefined && error.details.limit === "queue";
+      const waitsForIt = waits && error.details.limit === "queue";
       if (!partial && specs.length > 1) wouldNeverFit(state, command, { error, nowMs: turn.nowMs });
-      if (!partial || waits) throw specs.length === 1 ? error : inBatch(error, index);
+      if (!partial || waitsForIt) throw specs.length === 1 ? error : inBatch(error, index);
       // Of two with one id the first may have been taken.
-      if (!planned.specs.has(spec.id)) batch.delete(spec.id);
+      if (!planned.has(spec.id)) batch.delete(spec.id);
       return { name: "refused", error } as const;
     }
   });
@@ -156,7 +155,7 @@ function decide(
   if (twin !== undefined) return { name: "known", ...twin };
   refuseDraining(pool);
   refuseUnknownType(pool, spec);
-  if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.specs.has(spec.id)) {
+  if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.has(spec.id)) {
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
   }
   refuseQuarantined(pool, spec, fingerprintOf);
@@ -164,8 +163,7 @@ function decide(
   const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
   const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);
   if (graph.broken === undefined) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
-  planned.specs.set(spec.id, spec);
-  if (spec.idempotencyKey !== undefined) planned.keys.set(spec.idempotencyKey, spec);
+  planned.add(spec);
   return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
 }
 
@@ -197,7 +195,7 @@ function sameRequest(
   const old = known.oldKeys?.get(key);
   const earlier =
     (openId === undefined ? undefined : state.tasks.get(openId)?.spec) ??
-    planned.keys.get(key) ??
+    planned.underKey(key) ??
     (settled !== undefined && isKeyKept(settled.settlement.settledAtMs, nowMs) ? settled.spec : undefined) ??
     (old !== undefined && isKeyKept(old.settledAtMs, nowMs) ? old : undefined);
   if (earlier === undefined) return undefined;

@@ -123,16 +123,23 @@ export interface OpenClaim {
 
 /** Means over all attempts since the engine started. */
 export interface AgentStats {
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly consecutiveFailures: number;
+  succeeded: number;
+  failed: number;
+  consecutiveFailures: number;
   /** Sum over successes. */
-  readonly latencySumMs: number;
-  readonly abandoned: number;
-  readonly lastActivityAtMs?: number | undefined;
+  latencySumMs: number;
+  abandoned: number;
+  lastActivityAtMs?: number | undefined;
 }
 
-export const NO_STATS: AgentStats = { succeeded: 0, failed: 0, consecutiveFailures: 0, latencySumMs: 0, abandoned: 0 };
+export const newStats = (): AgentStats => ({
+  succeeded: 0,
+  failed: 0,
+  consecutiveFailures: 0,
+  latencySumMs: 0,
+  abandoned: 0,
+  lastActivityAtMs: undefined,
+});
 
 /** What the core holds of an agent. Written by `apply` only. */
 export interface Agent {

@@ -10,13 +10,69 @@ import { classKey } from "./service-class.ts";
 import { type NamespaceState, queueOf } from "./state.ts";
 import type { TaskSpec } from "./task.ts";
 
-/** What earlier tasks of the same submission take up. */
-export interface Planned {
-  readonly specs: Map<TaskId, TaskSpec>;
-  readonly keys: Map<string, TaskSpec>;
-  readonly waiting: Map<PoolId, TaskSpec[]>;
-  readonly resting: Map<string, number>;
-  readonly classes: Map<PoolId, Set<string>>;
+const NO_SPECS: readonly TaskSpec[] = [];
+const NO_CLASSES: ReadonlySet<string> = new Set();
+
+/** What earlier tasks of the same submission take up. Most submissions are one task: then nothing is written down. */
+export class Planned {
+  readonly #plan:
+    | {
+        readonly specs: Set<TaskId>;
+        readonly keys: Map<string, TaskSpec>;
+        readonly waiting: Map<PoolId, TaskSpec[]>;
+        readonly resting: Map<string, number>;
+        readonly classes: Map<PoolId, Set<string>>;
+      }
+    | undefined;
+
+  /** @param count - of the tasks of the submission */
+  constructor(count: number) {
+    if (count === 1) return;
+    this.#plan = { specs: new Set(), keys: new Map(), waiting: new Map(), resting: new Map(), classes: new Map() };
+  }
+
+  has(id: TaskId): boolean {
+    return this.#plan?.specs.has(id) === true;
+  }
+
+  underKey(key: string): TaskSpec | undefined {
+    return this.#plan?.keys.get(key);
+  }
+
+  /** It is taken. */
+  add(spec: TaskSpec): void {
+    this.#plan?.specs.add(spec.id);
+    if (spec.idempotencyKey !== undefined) this.#plan?.keys.set(spec.idempotencyKey, spec);
+  }
+
+  waiting(pool: PoolId): readonly TaskSpec[] {
+    return this.#plan?.waiting.get(pool) ?? NO_SPECS;
+  }
+
+  /** It waits for an agent. */
+  waits(spec: TaskSpec): void {
+    const known = this.#plan?.waiting.get(spec.pool);
+    if (known === undefined) this.#plan?.waiting.set(spec.pool, [spec]);
+    else known.push(spec);
+  }
+
+  resting(pool: PoolId, what: string): number {
+    return this.#plan?.resting.get(`${pool} ${what}`) ?? 0;
+  }
+
+  rests(pool: PoolId, what: string): void {
+    this.#plan?.resting.set(`${pool} ${what}`, this.resting(pool, what) + 1);
+  }
+
+  classes(pool: PoolId): ReadonlySet<string> {
+    return this.#plan?.classes.get(pool) ?? NO_CLASSES;
+  }
+
+  addClass(pool: PoolId, key: string): void {
+    const known = this.#plan?.classes.get(pool);
+    if (known === undefined) this.#plan?.classes.set(pool, new Set([key]));
+    else known.add(key);
+  }
 }
 
 /** What may be full. */
@@ -32,32 +88,27 @@ export function refuseBeyondBounds(
   const { queue: limits } = pool.options;
   const queue = queueOf(state, pool.id);
   const wanted = classKey(spec.type, spec.requires);
-  const classes = planned.classes.get(pool.id) ?? new Set();
-  planned.classes.set(pool.id, classes);
-  if (!queue.hasRoomForClass(wanted, classes)) {
+  if (!queue.hasRoomForClass(wanted, planned.classes(pool.id))) {
     throw full(pool, { limit: "classes", depth: CLASS_LIMIT, bound: CLASS_LIMIT, nowMs });
   }
   if (resting.reason !== "agent") {
     const blocked = resting.reason === "dependencies";
-    const key = `${pool.id} ${resting.reason}`;
-    const ahead = planned.resting.get(key) ?? 0;
+    const ahead = planned.resting(pool.id, resting.reason);
     const depth = (blocked ? pool.counts.dependencies : pool.counts.delay) + ahead;
     const bound = blocked ? limits.blockedLimit : limits.delayedLimit;
     if (depth >= bound) throw full(pool, { limit: blocked ? "blocked" : "delayed", depth, bound, nowMs });
-    planned.resting.set(key, ahead + 1);
-    classes.add(wanted);
+    planned.rests(pool.id, resting.reason);
+    planned.addClass(pool.id, wanted);
     return;
   }
   if (queue.holds(spec.type)) {
-    const key = `${pool.id} gate`;
-    const ahead = planned.resting.get(key) ?? 0;
+    const ahead = planned.resting(pool.id, "gate");
     const depth = queue.gated + ahead;
     if (depth >= limits.gatedLimit) throw full(pool, { limit: "gated", depth, bound: limits.gatedLimit, nowMs });
-    planned.resting.set(key, ahead + 1);
+    planned.rests(pool.id, "gate");
     return;
   }
-  const ahead = planned.waiting.get(pool.id) ?? [];
-  planned.waiting.set(pool.id, ahead);
+  const ahead = planned.waiting(pool.id);
   const depth = pool.counts.agent - queue.gated + ahead.length;
   if (behind || depth >= limits.limit) {
     const hasFree = pool.mode === "running" && queue.seats.hasFree();
@@ -67,8 +118,8 @@ export function refuseBeyondBounds(
       throw full(pool, { limit: "queue", depth, bound: limits.limit, nowMs });
     }
   }
-  ahead.push(spec);
-  classes.add(wanted);
+  planned.waits(spec);
+  planned.addClass(pool.id, wanted);
 }
 
 /** Says which limit it is, and when there is likely to be room. */

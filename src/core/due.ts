@@ -40,12 +40,8 @@ export type DueEntry =
 const COMPACT_FROM = 1_024;
 
 export class Due {
-  #heap = Due.#empty();
+  readonly #heap = new Heap<DueEntry>((a, b) => a.atMs < b.atMs);
   #liveAtLast = 0;
-
-  static #empty(): Heap<DueEntry> {
-    return new Heap<DueEntry>((a, b) => a.atMs < b.atMs);
-  }
 
   get size(): number {
     return this.#heap.size;
@@ -70,11 +66,7 @@ export class Due {
   /** Lets go of entries that can no longer matter, once they may be half of all: constant cost per entry. */
   compact(isLive: (entry: DueEntry) => boolean): void {
     if (this.#heap.size < COMPACT_FROM || this.#heap.size < 2 * this.#liveAtLast) return;
-    const kept = Due.#empty();
-    for (let entry = this.#heap.pop(); entry !== undefined; entry = this.#heap.pop()) {
-      if (isLive(entry)) kept.push(entry);
-    }
-    this.#heap = kept;
-    this.#liveAtLast = kept.size;
+    this.#heap.keep(isLive);
+    this.#liveAtLast = this.#heap.size;
   }
 }

@@ -22,27 +22,23 @@ const byTurn: Before = (a, b) => (a.turn === b.turn ? precedes(a.head, b.head) :
 
 const BEFORE = { age: byAge, turn: byTurn, seniority: bySeniority } as const;
 
+const isCurrent = ({ lane, version }: HeadEntry): boolean => version === lane.version;
+
 const COMPACT_FROM = 64;
 
 export class LaneHeads {
-  readonly #before: Before;
-  #heap: Heap<HeadEntry>;
+  readonly #heap: Heap<HeadEntry>;
   #compactAt = COMPACT_FROM;
 
   constructor(order: keyof typeof BEFORE) {
-    this.#before = BEFORE[order];
-    this.#heap = new Heap(this.#before);
+    this.#heap = new Heap(BEFORE[order]);
   }
 
   push(lane: Lane, head: Task, turn = 0): void {
     this.#heap.push({ lane, version: lane.version, head, turn });
     if (this.#heap.size < this.#compactAt) return;
-    const kept = new Heap(this.#before);
-    for (let entry = this.#heap.pop(); entry !== undefined; entry = this.#heap.pop()) {
-      if (entry.version === entry.lane.version) kept.push(entry);
-    }
-    this.#heap = kept;
-    this.#compactAt = Math.max(COMPACT_FROM, 2 * kept.size);
+    this.#heap.keep(isCurrent);
+    this.#compactAt = Math.max(COMPACT_FROM, 2 * this.#heap.size);
   }
 
   /** The head of the best lane. */

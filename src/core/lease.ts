@@ -14,17 +14,14 @@ import { takePermit } from "./work-record.ts";
 /** Gives the task to the agent, which must be free and may. */
 export function grant(state: NamespaceState, task: Task, agent: Agent, turn: Turn): void {
   const { id: agentId, kind, pool } = agent.identity;
-  const leased = {
-    taskId: task.spec.id,
-    agentId,
-    number: task.lastNumber + 1,
-    fence: nextFence(state),
-    expiresAtMs: turn.nowMs + poolOf(state, pool).options.lease.ttlMs,
-  };
-  turn.record({ type: "task.leased", ...leased, atMs: turn.nowMs });
-  takePermit(state, agent, leased.fence, turn);
+  const taskId = task.spec.id;
+  const number = task.lastNumber + 1;
+  const fence = nextFence(state);
+  const expiresAtMs = turn.nowMs + poolOf(state, pool).options.lease.ttlMs;
+  turn.record({ type: "task.leased", taskId, agentId, number, fence, atMs: turn.nowMs, expiresAtMs });
+  takePermit(state, agent, fence, turn);
   // A remote agent learns of it by the answer to its claim.
-  if (kind !== "remote") turn.request({ type: "run", attempt: leased });
+  if (kind !== "remote") turn.request({ type: "run", attempt: { taskId, agentId, number, fence, expiresAtMs } });
 }
 
 /** The run has begun; from now on its time counts. A start that comes too late changes nothing. */

@@ -29,10 +29,10 @@ function admitOrHold(state: NamespaceState, command: Submit, turn: Turn): Reply 
   const behind = line?.hasAhead(priority) ?? false;
   const maxWaitMs = pool === undefined || hold === undefined ? 0 : waitOf(state, pool);
   if (pool === undefined || hold === undefined || maxWaitMs === 0 || (line?.size ?? 0) + specs.length > HELD_LIMIT) {
-    return admit(state, { ...command, hold: undefined }, turn, { behind });
+    return admit(state, command, turn, { behind, waits: false });
   }
   try {
-    return admit(state, command, turn, { behind });
+    return admit(state, command, turn, { behind, waits: true });
   } catch (error) {
     if (!isQueueFull(error)) throw error;
     const held = { holdId: hold, command, priority };
@@ -75,7 +75,7 @@ export function admitHeld(state: NamespaceState, pool: PoolId, turn: Turn): bool
     const kind = kindOf(command);
     if (behind && (kind === undefined || hopeless.has(kind))) continue;
     try {
-      const reply = admit(state, command, turn, { behind });
+      const reply = admit(state, command, turn, { behind, waits: true });
       answer(state, { pool, holdId, reply }, turn);
       admitted = true;
     } catch (error) {
@@ -112,9 +112,9 @@ function answer(
 export function giveUpHeld(state: NamespaceState, pool: PoolId, holdId: number, turn: Turn): void {
   const held = state.overflow.get(pool)?.find(holdId);
   if (held === undefined) return;
-  const command = { ...held.command, hold: undefined };
   try {
-    answer(state, { pool, holdId, reply: admit(state, command, turn, { behind: false }) }, turn);
+    const reply = admit(state, held.command, turn, { behind: false, waits: false });
+    answer(state, { pool, holdId, reply }, turn);
   } catch (error) {
     if (!(error instanceof PoolError)) throw error;
     answer(state, { pool, holdId, error }, turn);

@@ -35,8 +35,11 @@ export type Verdict =
 
 const AT_ONCE: Resting = { reason: "agent" };
 
+/** What follows upon success. */
+export const COMPLETED: Verdict = { name: "settle", status: "completed", charged: true, exclude: false };
+
 export function afterAttempt(task: Task, outcome: Outcome, facts: RetryFacts): Verdict {
-  if (outcome.name === "succeeded") return { name: "settle", status: "completed", charged: true, exclude: false };
+  if (outcome.name === "succeeded") return COMPLETED;
   const charge = chargeOf(task, outcome, facts.options);
   if (outcome.name === "cancelled") return { name: "settle", status: "cancelled", error: outcome.error, ...charge };
   const error = errorOf(outcome);

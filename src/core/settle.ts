@@ -6,13 +6,14 @@ import { boundDeadLetters } from "./dead-letter-limit.ts";
 import type { Resting } from "./event.ts";
 import { closeBlamed } from "./gating.ts";
 import { budgetSpentUntilMs } from "./held.ts";
+import type { Kill } from "./kill.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
 import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
-import { afterAttempt, type Charge, type Verdict } from "./retry.ts";
+import { afterAttempt, type Charge, COMPLETED, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { endsStuck } from "./stuck.ts";
-import type { Attempt, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
+import type { Attempt, EngineDeaths, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";
 import { learn } from "./work-record.ts";
 
@@ -84,35 +85,9 @@ export function endAttempt(
 ): void {
   if (task.state.name !== "leased") return;
   const { lease } = task.state;
-  const pool = poolOf(state, task.spec.pool);
-  const { retry } = pool.options;
-  closeBlamed(state, outcome, turn);
-  const deaths = deathsOf(state, task, lease, outcome);
-  const kill = killOf(state, task, lease, outcome);
-  if (kill !== undefined) markCompany(state, lease, turn);
-  const poison = poisonOf(state, task, lease, { outcome, kill, deaths });
-  const after = (): Verdict =>
-    afterAttempt(task, outcome, {
-      nowMs: turn.nowMs,
-      random: turn.random,
-      gated: state.heldTypes.has(task.spec.type),
-      options: retry,
-      started: lease.startedAtMs !== undefined,
-      anotherCould: () =>
-        anotherCouldServe(
-          state,
-          task,
-          { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs },
-          turn.nowMs,
-        ),
-      budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
-    });
-  if (poison !== undefined && pool.options.poisonLimit > 0) turn.poisoned.push(task.spec.id);
-  const isCharged = kill !== undefined || task.refunds >= retry.refundLimit;
-  const verdict: Verdict =
-    poison === undefined
-      ? after()
-      : { name: "settle", status: "failed", error: poison, charged: isCharged, exclude: kill !== undefined };
+  // What went well needs no facts to be judged by.
+  const judged = outcome.name === "succeeded" ? WELL : judge(state, task, { lease, outcome }, turn);
+  const { verdict, kill, deaths } = judged;
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
   learn(state, task, { attempt, outcome }, turn);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);
@@ -123,6 +98,48 @@ export function endAttempt(
     turn.record({ type: "attempt.ended", taskId: task.spec.id, attempt, charged, exclude, held, resting, ...told });
   } else settleAttempt(state, task, { verdict, outcome, attempt, held }, turn);
   endsStuck(state, lease.agentId, turn);
+}
+
+/** What follows, and which deaths it counts as. */
+interface Judged {
+  readonly verdict: Verdict;
+  readonly kill: Kill | undefined;
+  readonly deaths: EngineDeaths | undefined;
+}
+
+const WELL: Judged = { verdict: COMPLETED, kill: undefined, deaths: undefined };
+
+/** Poison wins over every other verdict. */
+function judge(
+  state: NamespaceState,
+  task: Task,
+  { lease, outcome }: { readonly lease: Lease; readonly outcome: Outcome },
+  turn: Turn,
+): Judged {
+  const pool = poolOf(state, task.spec.pool);
+  const { retry, poisonLimit } = pool.options;
+  closeBlamed(state, outcome, turn);
+  const deaths = deathsOf(state, task, lease, outcome);
+  const kill = killOf(state, task, lease, outcome);
+  if (kill !== undefined) markCompany(state, lease, turn);
+  const poison = poisonOf(state, task, lease, { outcome, kill, deaths });
+  if (poison !== undefined) {
+    if (poisonLimit > 0) turn.poisoned.push(task.spec.id);
+    const charged = kill !== undefined || task.refunds >= retry.refundLimit;
+    const exclude = kill !== undefined;
+    return { verdict: { name: "settle", status: "failed", error: poison, charged, exclude }, kill, deaths };
+  }
+  const others = { agentIds: [...task.failedAgentIds, lease.agentId], patienceMs: retry.backoff.baseMs };
+  const verdict = afterAttempt(task, outcome, {
+    nowMs: turn.nowMs,
+    random: turn.random,
+    gated: state.heldTypes.has(task.spec.type),
+    options: retry,
+    started: lease.startedAtMs !== undefined,
+    anotherCould: () => anotherCouldServe(state, task, others, turn.nowMs),
+    budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
+  });
+  return { verdict, kill, deaths };
 }
 
 function settleAttempt(
@@ -196,15 +213,15 @@ function finish(
   turn: Turn,
   { ended = NOTHING_RAN, swept }: { ended?: Ended; swept?: ReadonlySet<TaskId> | undefined } = {},
 ): void {
-  const settled: { id: TaskId; status: FinalStatus; dependents: readonly TaskId[] }[] = [];
+  const settled: Told[] = [];
   const settle = (id: TaskId, to: Settlement, what: Ended): void => {
-    const dependents = state.dependents.get(id) ?? [];
-    turn.record({ type: "task.settled", taskId: id, settlement: to, ...what });
-    const pool = to.deadLettered ? poolOf(state, (state.tasks.get(id) as Task).spec.pool) : undefined;
-    if (pool !== undefined) boundDeadLetters(pool, turn);
-    settled.push({ id, status: to.status, dependents });
+    const told = settleOne(state, id, { to, what }, turn);
+    if (told !== undefined) settled.push(told);
   };
-  settle(task.spec.id, settlement, ended);
+  const first = settleOne(state, task.spec.id, { to: settlement, what: ended }, turn);
+  // Most tasks have nobody waiting for them.
+  if (first === undefined) return;
+  settled.push(first);
   // The list grows while it is walked: a chain of any length needs no stack.
   for (const { id: dependency, status, dependents } of settled) {
     for (const id of dependents) {
@@ -216,6 +233,28 @@ function finish(
       else settle(id, dependencyFailure(dependency, fate, turn.nowMs), NOTHING_RAN);
     }
   }
+}
+
+/** A task that is settled, and those that must hear of it. */
+interface Told {
+  readonly id: TaskId;
+  readonly status: FinalStatus;
+  readonly dependents: readonly TaskId[];
+}
+
+/** Undefined when nobody waits for it. */
+function settleOne(
+  state: NamespaceState,
+  id: TaskId,
+  { to, what }: { readonly to: Settlement; readonly what: Ended },
+  turn: Turn,
+): Told | undefined {
+  const dependents = state.dependents.get(id);
+  const { attempt, charged, exclude, held } = what;
+  turn.record({ type: "task.settled", taskId: id, settlement: to, attempt, charged, exclude, held });
+  const pool = to.deadLettered ? poolOf(state, (state.tasks.get(id) as Task).spec.pool) : undefined;
+  if (pool !== undefined) boundDeadLetters(pool, turn);
+  return dependents && { id, status: to.status, dependents };
 }
 
 /** What a dependency's end means for a task that waits for it. */

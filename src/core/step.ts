@@ -144,10 +144,12 @@ export function dueFirst(state: NamespaceState, turn: Turn): void {
 /** Matches once, lets those go who are leaving, and answers the claims that were given work. */
 export function matchLast(state: NamespaceState, turn: Turn): void {
   stopTheEmpty(state, turn);
-  for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
+  if (state.overflow.size > 0) for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
   matchReady(state, turn);
   // What was matched has left room to those who wait for it.
-  while ([...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) matchReady(state, turn);
+  while (state.overflow.size > 0 && [...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) {
+    matchReady(state, turn);
+  }
   letGoDismissed(state, turn);
   answerClaims(state, turn);
 }

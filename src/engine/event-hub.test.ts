@@ -57,7 +57,8 @@ class Log {
       this.#lastSeq += 1;
       this.events.push({ seq: this.#lastSeq, atMs: this.#lastSeq, event });
     }
-    const publish = () => this.hub.publish({ events: [...events, ...notices], firstSeq, atMs: firstSeq });
+    const lastSeq = this.#lastSeq;
+    const publish = () => this.hub.publish({ events: [...events, ...notices], firstSeq, lastSeq, atMs: firstSeq });
     if (!late) publish();
     return publish;
   }

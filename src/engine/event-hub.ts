@@ -50,7 +50,9 @@ export class EventHub {
   }
 
   /** What has happened in a turn, once it is stored. */
-  publish({ events, firstSeq, atMs }: Happened): void {
+  publish({ events, firstSeq, lastSeq, atMs }: Happened): void {
+    this.#toldSeq = lastSeq;
+    if (this.#live.size === 0) return;
     let seq = firstSeq;
     for (const event of events) {
       if (isDurable(event)) {
@@ -58,7 +60,6 @@ export class EventHub {
         seq += 1;
       } else this.#tell(event, { atMs });
     }
-    this.#toldSeq = seq - 1;
   }
 
   #tell(event: DurableEvent | Notice, place: { seq?: number; atMs: number }): void {

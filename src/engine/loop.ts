@@ -51,10 +51,12 @@ export interface LoopOptions {
   readonly fatal: (error: unknown) => void;
 }
 
-/** The events of a turn that are worth telling, in order; the durable ones are numbered from `firstSeq`. */
+/** The events of a turn that are worth telling, in order; the durable ones are numbered from `firstSeq` to `lastSeq`. */
 export interface Happened {
   readonly events: readonly (DurableEvent | Notice)[];
   readonly firstSeq: number;
+  /** One less than `firstSeq` when no event was durable. */
+  readonly lastSeq: number;
   readonly atMs: number;
 }
 
@@ -308,8 +310,9 @@ export class Loop {
       if ("reply" in answer) asker?.answered(answer.reply);
       else asker?.refused(answer.error);
     }
-    const firstSeq = this.#lastSeq - turn.durable.length + 1;
-    told(commit?.settled ?? [], { events: turn.told, firstSeq, atMs: turn.nowMs });
+    const lastSeq = this.#lastSeq;
+    const firstSeq = lastSeq - turn.durable.length + 1;
+    told(commit?.settled ?? [], { events: turn.told, firstSeq, lastSeq, atMs: turn.nowMs });
     this.#forget(turn);
   }
 
@@ -489,7 +492,7 @@ export class Loop {
       return;
     }
     const lastSeq = this.#lastSeq;
-    const happened = commit && { events: turn.told, firstSeq: commit.firstSeq, atMs: commit.atMs };
+    const happened = commit && happenedIn(turn, commit);
     this.#refusing = reason;
     this.#timer?.cancel();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
@@ -540,6 +543,10 @@ export class Loop {
     if (terms.holdMs === 0) begin();
     else this.#timer = clock.timer(terms.holdMs, begin);
   }
+}
+
+function happenedIn({ told }: Turn, { firstSeq, atMs, events }: Commit): Happened {
+  return { events: told, firstSeq, lastSeq: firstSeq + events.length - 1, atMs };
 }
 
 function poolRecord({ options, createdAtMs, mode }: Pool): PoolRecord {

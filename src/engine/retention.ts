@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import type { PoolId } from "../base/ids.ts";
 import { RETIRE_LIMIT } from "../core/retire.ts";
 import type { NamespaceState } from "../core/state.ts";
-import { RETENTION_DEFAULTS } from "../policies/retention.ts";
+import { RETENTION_DEFAULTS, type RetentionOptions } from "../policies/retention.ts";
 import type { SettledRow, Store } from "../stores/store.ts";
 import type { LogEvent } from "./engine-options.ts";
 import type { Loop } from "./loop.ts";
@@ -25,6 +25,10 @@ const SLACK = 0.01;
 export class Retention {
   readonly #parts: RetentionParts;
   readonly #marked = new Set<PoolId>();
+  /** How many more may be settled before anybody need look; by the options that this was said of. */
+  readonly #rooms = new Map<PoolId, { readonly options: RetentionOptions; left: number }>();
+  /** Tasks seen settled, so that those of the time of a look are not forgotten. */
+  #seen = 0;
   #passing: Promise<void> | undefined;
   #timer: Timer | undefined;
   #closed = false;
@@ -35,13 +39,28 @@ export class Retention {
 
   /** A turn is over, and these tasks are settled. */
   saw(settled: readonly SettledRow[]): void {
-    for (const { facts } of settled) this.#marked.add(facts.spec.pool);
-    if (settled.length > 0) this.#begin();
+    this.#seen += settled.length;
+    for (const { facts } of settled) if (!this.#takeRoom(facts.spec.pool)) this.#marked.add(facts.spec.pool);
+    if (this.#marked.size > 0) this.#begin();
+  }
+
+  /** False when the pool has to be looked at. */
+  #takeRoom(pool: PoolId): boolean {
+    const room = this.#rooms.get(pool);
+    if (room === undefined || room.left <= 0 || room.options !== this.#optionsOf(pool)) return false;
+    room.left -= 1;
+    return true;
+  }
+
+  /** A pool that is gone is kept as if nobody had said anything. */
+  #optionsOf(pool: PoolId): RetentionOptions {
+    return this.#parts.state.pools.get(pool)?.options.retention ?? RETENTION_DEFAULTS;
   }
 
   /** Looks at every pool, deleted ones too, now and every so often: time alone may have made tasks too old. */
   lookLater(): void {
     if (this.#closed) return;
+    this.#rooms.clear();
     let everyMs = LOOK_MS;
     for (const { id, options } of this.#parts.state.pools.values()) {
       this.#marked.add(id);
@@ -79,12 +98,13 @@ export class Retention {
   }
 
   async #isOver(pool: PoolId): Promise<boolean> {
-    const { state, store } = this.#parts;
-    const options = state.pools.get(pool)?.options.retention ?? RETENTION_DEFAULTS;
-    const { count, bytes } = await store.oldest(pool, { skip: 0, limit: 0 });
-    return (
-      count > options.count + Math.floor(options.count * SLACK) || bytes > (options.bytes ?? Number.POSITIVE_INFINITY)
-    );
+    const options = this.#optionsOf(pool);
+    const seen = this.#seen;
+    const { count, bytes } = await this.#parts.store.oldest(pool, { skip: 0, limit: 0 });
+    const room = options.count + Math.floor(options.count * SLACK) - count;
+    // Bytes are the store's to count.
+    if (options.bytes === undefined) this.#rooms.set(pool, { options, left: room - (this.#seen - seen) });
+    return room < 0 || bytes > (options.bytes ?? Number.POSITIVE_INFINITY);
   }
 
   /** Until nothing more may go. What open tasks depend on is passed over. */

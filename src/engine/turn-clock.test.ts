@@ -130,3 +130,26 @@ test("whatever the clocks do it never goes back, and never faster or slower than
     }),
   );
 });
+
+test("within a millisecond it goes on without asking the wall clock, and never back", () => {
+  const clock = new HandClock();
+  const turns = new TurnClock(clock);
+  clock.wallMs -= 3_600_000;
+  clock.pass(999.5);
+  expect(turns.now()).toBe(1_000_949);
+  let asked = 0;
+  clock.now = () => {
+    asked += 1;
+    return clock.wallMs;
+  };
+  const told: number[] = [];
+  for (let n = 0; n < 15; n++) {
+    clock.pass(0.0625);
+    told.push(turns.now());
+  }
+  expect([told[0], told[14], asked]).toEqual([1_000_949, 1_000_950, 0]);
+  clock.pass(0.0625);
+  told.push(turns.now());
+  expect(asked).toBe(1);
+  expect(told).toEqual([...told].sort((a, b) => a - b));
+});

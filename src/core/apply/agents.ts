@@ -6,7 +6,7 @@ import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
 import { Outcomes } from "../../policies/outcomes.ts";
-import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, type Isolation, NO_STATS, type Run } from "../agent.ts";
+import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, type Isolation, newStats, type Run } from "../agent.ts";
 import type { Event } from "../event.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { hearOperator, judge } from "./health.ts";
@@ -52,7 +52,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     retryAtMs: undefined,
     probes: { good: 0, bad: 0 },
     lastExit: undefined,
-    stats: NO_STATS,
+    stats: newStats(),
     breaker: NEW_BREAKER,
     outcomes: Outcomes.NONE,
     trialAtMs: 0,
@@ -168,7 +168,7 @@ export function leave(state: NamespaceState, { agentId, leaving }: Extract<Event
 
 /** Balancers hold on to the measure, so it is emptied, not replaced. */
 export function clearRecord(agent: Agent): void {
-  agent.stats = NO_STATS;
+  agent.stats = newStats();
   agent.measure.typeLatencyMs.clear();
   const { typeLatencyMs: _, ...figures } = newMeasure();
   Object.assign(agent.measure, figures);
@@ -231,7 +231,7 @@ export function endRun(state: NamespaceState, event: Extract<Event, { type: "run
   const agent = state.agents.get(event.agentId);
   if (agent === undefined) return;
   agent.runs.delete(event.fence);
-  if (event.abandoned) agent.stats = { ...agent.stats, abandoned: agent.stats.abandoned + 1 };
+  if (event.abandoned) agent.stats.abandoned += 1;
   refresh(state, agent, nowMs);
 }
 

@@ -35,7 +35,7 @@ export function lease(state: NamespaceState, event: Extract<Event, { type: "task
     alone: needsEmptyAgent(task),
     shared: false,
   });
-  agent.stats = { ...agent.stats, lastActivityAtMs: atMs };
+  agent.stats.lastActivityAtMs = atMs;
   agent.rate?.begin(nowMs);
   if (agent.rate !== undefined) usedRate(state, agent.rate, nowMs);
   if (agent.claim !== undefined) agent.claim = { ...agent.claim, leased: [...agent.claim.leased, fence] };
@@ -52,9 +52,9 @@ function isFirstAttempt(task: Task): boolean {
 export function start(state: NamespaceState, id: TaskId, atMs: number): void {
   const task = taskOf(state, id);
   assert(task.state.name === "leased", "only a leased task starts");
-  const { lease: held } = task.state;
-  task.state = { name: "leased", lease: { ...held, startedAtMs: atMs } };
-  watchRun(state, task, { ...held, startedAtMs: atMs });
+  const started = { ...task.state.lease, startedAtMs: atMs };
+  task.state = { name: "leased", lease: started };
+  watchRun(state, task, started);
 }
 
 /** From the start of a run on it may take too long, for the task and for its agent. */
@@ -118,7 +118,7 @@ function endAttempt(
 ): void {
   assert(task.state.name === "leased", "only a leased task has an attempt to end");
   const { lease: ended } = task.state;
-  task.attempts = [...task.attempts, attempt].slice(-ATTEMPTS_KEPT);
+  task.attempts = withAttempt(task.attempts, attempt);
   task.again = false;
   task.owes = attempt.outcome === "failed" || attempt.outcome === "timed_out";
   if (kill !== undefined)
@@ -144,6 +144,12 @@ function endAttempt(
     else agent.runs.delete(attempt.fence);
   }
   refresh(state, agent, nowMs);
+}
+
+/** A list of its own, as settled tasks and events hold the earlier one. */
+function withAttempt(attempts: readonly Attempt[], attempt: Attempt): readonly Attempt[] {
+  if (attempts.length === 0) return [attempt];
+  return attempts.length < ATTEMPTS_KEPT ? [...attempts, attempt] : [...attempts.slice(1 - ATTEMPTS_KEPT), attempt];
 }
 
 /**
@@ -178,20 +184,14 @@ function measure(agent: Agent, attempt: Attempt): void {
     const tookMs = attempt.endedAtMs - (attempt.startedAtMs ?? attempt.assignedAtMs);
     agent.cooldownMs = 0;
     agent.warming &&= afterSuccess(agent.warming);
-    agent.stats = {
-      ...stats,
-      succeeded: stats.succeeded + 1,
-      consecutiveFailures: 0,
-      latencySumMs: stats.latencySumMs + tookMs,
-      lastActivityAtMs: attempt.endedAtMs,
-    };
+    stats.succeeded += 1;
+    stats.consecutiveFailures = 0;
+    stats.latencySumMs += tookMs;
+    stats.lastActivityAtMs = attempt.endedAtMs;
   } else if (attempt.blame === "agent" || attempt.blame === "unknown") {
-    agent.stats = {
-      ...stats,
-      failed: stats.failed + 1,
-      consecutiveFailures: stats.consecutiveFailures + 1,
-      lastActivityAtMs: attempt.endedAtMs,
-    };
+    stats.failed += 1;
+    stats.consecutiveFailures += 1;
+    stats.lastActivityAtMs = attempt.endedAtMs;
   }
 }
 

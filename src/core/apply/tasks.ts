@@ -4,6 +4,7 @@ import type { PoolId, TaskId } from "../../base/ids.ts";
 import { isLocal, needsEmptyAgent, needsQuiet } from "../company.ts";
 import type { Event, Resting } from "../event.ts";
 import type { Pool } from "../pool.ts";
+import type { PoolQueue } from "../pool-queue.ts";
 import { rememberRetired } from "../retired.ts";
 import { lettersOf, type NamespaceState, poolOf, queueOf, taskOf } from "../state.ts";
 import {
@@ -68,7 +69,7 @@ export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
   if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
   task.state = waitingState(resting);
-  settleInto(state, task, nowMs);
+  settleInto(state, task, { pool: poolOf(state, task.spec.pool), queue: queueOf(state, task.spec.pool), nowMs });
 }
 
 /** An open task needs its dependencies until it is settled itself: their results go with it. */
@@ -123,28 +124,32 @@ export function rest(state: NamespaceState, task: Task, resting: Resting, nowMs:
 export function move(state: NamespaceState, task: Task, next: TaskState, nowMs: number): void {
   const legal: readonly string[] = LIFECYCLE[task.state.name];
   assert(legal.includes(next.name), `a task goes from ${task.state.name} to ${next.name}`);
-  count(state, task, -1);
-  if (isHeld(task.state)) poolOf(state, task.spec.pool).held.delete(task.spec.id);
+  const pool = poolOf(state, task.spec.pool);
+  const queue = queueOf(state, task.spec.pool);
+  count(pool, task, -1);
+  if (isHeld(task.state)) pool.held.delete(task.spec.id);
   if (task.lane !== undefined) {
-    queueOf(state, task.spec.pool).leave(task);
-    const { drain, counts } = poolOf(state, task.spec.pool);
-    drain.departed(counts.agent, nowMs);
+    queue.leave(task);
+    pool.drain.departed(pool.counts.agent, nowMs);
   }
   if (task.state.name === "leased") {
-    queueOf(state, task.spec.pool).ended(task);
+    queue.ended(task);
     // Others of its fairness key may be let in, also while its slot stays taken.
-    state.dirty.add(task.spec.pool);
+    state.dirty.add(pool.id);
   }
-  if (next.name === "leased") queueOf(state, task.spec.pool).began(task);
+  if (next.name === "leased") queue.began(task);
   task.state = next;
-  endReservations(state, task, nowMs);
-  settleInto(state, task, nowMs);
+  endReservations(state, task, { queue, nowMs });
+  settleInto(state, task, { pool, queue, nowMs });
 }
 
 /** Whoever was kept free for the task is free for others, once it no longer waits for that. */
-function endReservations(state: NamespaceState, task: Task, nowMs: number): void {
+function endReservations(
+  state: NamespaceState,
+  task: Task,
+  { queue: { reservations }, nowMs }: { readonly queue: PoolQueue; readonly nowMs: number },
+): void {
   const { id, pool } = task.spec;
-  const { reservations } = queueOf(state, pool);
   if (!needsEmptyAgent(task) && !needsQuiet(task) && reservations.quietFor !== id) return;
   state.dirty.add(pool);
   const keptId = reservations.endOf(id);
@@ -155,16 +160,18 @@ function endReservations(state: NamespaceState, task: Task, nowMs: number): void
   else if (reservations.quietFor === id) reservations.quietFor = undefined;
 }
 
-function settleInto(state: NamespaceState, task: Task, nowMs: number): void {
-  count(state, task, 1);
+function settleInto(
+  state: NamespaceState,
+  task: Task,
+  { pool, queue, nowMs }: { readonly pool: Pool; readonly queue: PoolQueue; readonly nowMs: number },
+): void {
+  count(pool, task, 1);
   if (task.state.name !== "waiting") return;
   if (task.state.reason === "agent") {
-    queueOf(state, task.spec.pool).push(task);
-    const { drain, counts } = poolOf(state, task.spec.pool);
-    drain.joined(counts.agent, nowMs);
-    state.dirty.add(task.spec.pool);
+    queue.push(task);
+    pool.drain.joined(pool.counts.agent, nowMs);
+    state.dirty.add(pool.id);
   } else if (isHeld(task.state)) {
-    const pool = poolOf(state, task.spec.pool);
     pool.held.add(task.spec.id);
     watchBudget(state, pool, task.state.untilMs);
   } else if (task.state.reason !== "dependencies") {
@@ -179,8 +186,7 @@ export function watchBudget(state: NamespaceState, pool: Pool, atMs: number): vo
   state.due.add({ kind: "budget", atMs, pool: pool.id });
 }
 
-function count(state: NamespaceState, task: Task, by: 1 | -1): void {
-  const { counts } = poolOf(state, task.spec.pool);
+function count({ counts }: Pool, task: Task, by: 1 | -1): void {
   if (task.state.name === "leased") counts.leased += by;
   else if (task.state.name === "waiting") counts[task.state.reason] += by;
 }
