@@ -190,7 +190,7 @@ const ROUTES = [
 ];
 
 describe("the doorstep", () => {
-  test("S0-35 there are exactly these routes", () => {
+  test("S0-35 the server answers to every route of the document of its API, and to no other", () => {
     const table = createApp(engine, { auth: "off" }).routes.filter(({ method }) => method !== "ALL");
     const named = new Set(table.map(({ method, path }) => `${method} ${path}`));
     expect([...named].sort()).toEqual([...ROUTES].sort());
