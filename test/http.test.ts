@@ -1499,6 +1499,55 @@ describe("a server", () => {
   });
 });
 
+describe("spending", () => {
+  test("S3-46 tasks of a spent pool or tenant wait, say why and until when, and usage adds up", async () => {
+    const pool = await aPool({ tenantSpend: { tokens: 5, perMs: 3_600_000 }, spend: { costUsd: 2, perMs: 3_600_000 } });
+    const agent = await anAgent(pool);
+    const budget = { tokens: 100, wallMs: 60_000 };
+    const first = await aTask(pool, { tenant: "acme", budget });
+    expect(first).toMatchObject({ tenant: "acme", budget });
+    const { fence } = await claim(agent);
+    const usage = { tokens: 5, costUsd: 1 };
+    const done = await post(`/v1/tasks/${first.id}/complete`, { fence, result: 1, usage });
+    expect(done.body).toMatchObject({ status: "completed", usage });
+    const second = await aTask(pool, { tenant: "acme" });
+    expect(second.waiting).toMatchObject({ reason: "spend", detail: "tenant acme has spent 5 of 5 tokens" });
+    expect(Date.parse(second.waiting?.until ?? "")).toBe(Date.parse(done.body.settledAt) + 3_600_000);
+    expect((await get(`/v1/tasks/${second.id}/explain`)).body.summary).toContain("for money until");
+    const third = await aTask(pool, { tenant: "other" });
+    const next = await claim(agent);
+    expect(next.taskId).toBe(third.id);
+    await post(`/v1/tasks/${third.id}/complete`, { fence: next.fence, result: 1, usage: { costUsd: 1 } });
+    expect(await aTask(pool, {})).toMatchObject({
+      waiting: { reason: "spend", detail: `pool ${pool} has spent 2 of 2 USD` },
+    });
+  });
+
+  test.each([
+    ["spend", { perMs: 1_000 }, "spend"],
+    ["spend", { tokens: 1 }, "spend.perMs"],
+    ["spend", { tokens: 0, perMs: 1_000 }, "spend.tokens"],
+    ["spend", { costUsd: 0, perMs: 1_000 }, "spend.costUsd"],
+    ["spend", { wallMs: 0, perMs: 1_000 }, "spend.wallMs"],
+    ["spend", { tokens: 1, perMs: 0 }, "spend.perMs"],
+    ["tenantSpend", { tokens: 1, perMs: 1, per: 1 }, "tenantSpend.per"],
+  ])("a pool with %s %o is refused at %s", async (name, value, path) => {
+    expectProblem(await post("/v1/pools", { [name]: value }), 422, "invalid", { path });
+  });
+
+  test.each([
+    [{ budget: {} }, "budget"],
+    [{ budget: { tokens: 0 } }, "budget.tokens"],
+    [{ budget: { wallMs: 0.5 } }, "budget.wallMs"],
+    [{ tenant: "" }, "tenant"],
+    [{ tenant: "x".repeat(257) }, "tenant"],
+  ])("a task with %o is refused at %s", async (given, path) => {
+    const pool = await aPool();
+    expectProblem(await post(`/v1/pools/${pool}/tasks`, { prompt: "x", ...given }), 422, "invalid", { path });
+    await aTask(pool, { tenant: "x".repeat(256), budget: { tokens: 1, costUsd: 0.001, wallMs: 1 } });
+  });
+});
+
 describe("schedules", () => {
   test("S3-61 they are made, listed, paused and deleted", async () => {
     await engine.createPool({ id: "clockwork" });

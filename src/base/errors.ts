@@ -35,6 +35,7 @@ export const ERROR_CODES = [
   // A task that ended without a result; `execute` throws it with the task's own code.
   "failed",
   "exhausted",
+  "budget_exceeded",
   "poisoned",
   "deadline_exceeded",
   "dependency_failed",

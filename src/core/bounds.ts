@@ -4,6 +4,7 @@ import type { PoolId, TaskId } from "../base/ids.ts";
 import { CLASS_LIMIT } from "./classes.ts";
 import type { Command } from "./command.ts";
 import type { Resting } from "./event.ts";
+import { mayStart } from "./may-start.ts";
 import type { Pool } from "./pool.ts";
 import { leftWaiting } from "./room.ts";
 import { classKey } from "./service-class.ts";
@@ -111,7 +112,7 @@ export function refuseBeyondBounds(
   const ahead = planned.waiting(pool.id);
   const depth = pool.counts.agent - queue.gated + ahead.length;
   if (behind || depth >= limits.limit) {
-    const hasFree = pool.mode === "running" && queue.seats.hasFree();
+    const hasFree = mayStart(pool) && queue.seats.hasFree();
     const left = hasFree ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
     const startsAtOnce = hasFree && left === leftWaiting(queue, ahead);
     if ((behind || left > limits.limit) && !startsAtOnce) {

@@ -1,5 +1,4 @@
 /** The kinds of work of one pool: what waits of each, who may serve it, and whether a gate holds it. */
-import type { KeyRooms } from "./fair-keys.ts";
 import type { Lane } from "./lane.ts";
 import type { Group } from "./seats.ts";
 import type { ServiceClass } from "./service-class.ts";
@@ -76,7 +75,7 @@ export class Classes {
    * Waiting tasks by class, those held by a gate excepted: those that whoever fits may take, and how many of them could start if there were slots for
    * all; and those that some have failed, which wait for others than the free.
    */
-  *waitingByClass(room: KeyRooms): Iterable<{
+  *waitingByClass(room: (lane: Lane) => number): Iterable<{
     readonly serviceClass: ServiceClass;
     readonly plain: { readonly count: number; readonly startable: number };
     readonly failed: number;
@@ -89,7 +88,7 @@ export class Classes {
         if (lane.excluded !== undefined) failed += lane.size;
         else {
           plain.count += lane.size;
-          plain.startable += room(lane.fairKey, lane.size);
+          plain.startable += room(lane);
         }
       }
       if (plain.count + failed > 0) yield { serviceClass: entry, plain, failed };

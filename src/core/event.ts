@@ -57,6 +57,8 @@ export type DurableEvent =
       readonly atMs: number;
     }
   | { readonly type: "gate.changed"; readonly gate: Gate }
+  /** A window of spending is over, of the pool if the tenant has no name. */
+  | { readonly type: "spend.freed"; readonly pool: PoolId; readonly tenant: string }
   | { readonly type: "schedule.created"; readonly schedule: Schedule }
   | { readonly type: "schedule.deleted"; readonly scheduleId: string }
   | {
@@ -277,6 +279,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "pool.mode": true,
   "pool.scaled": true,
   "gate.changed": true,
+  "spend.freed": true,
   "schedule.created": true,
   "schedule.deleted": true,
   "schedule.paused": true,

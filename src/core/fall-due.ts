@@ -6,7 +6,7 @@ import { currentLease, expire, timeOut } from "./lease.ts";
 import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
 import { scheduleDue } from "./scheduling.ts";
-import { deadlineExceeded, freeHeldSlot, stopAndFinish } from "./settle.ts";
+import { deadlineExceeded, freeHeldSlot, overspent, stopAndFinish } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
 import { checkSilence, forgetSilent, startAgain } from "./supervise.ts";
@@ -19,11 +19,12 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
     giveUpHeld(state, entry.pool, entry.holdId, turn);
     return;
   }
-  if (entry.kind === "lease" || entry.kind === "timeout") {
+  if (entry.kind === "lease" || entry.kind === "timeout" || entry.kind === "budget_spent") {
     const lease = currentLease(state, entry);
     const task = state.tasks.get(entry.taskId);
     if (lease === undefined || task === undefined) return;
     if (entry.kind === "timeout") timeOut(state, task, lease, turn);
+    else if (entry.kind === "budget_spent") overspent(state, task, lease, turn);
     else if (lease.expiresAtMs > turn.nowMs) state.due.add({ ...entry, atMs: lease.expiresAtMs });
     else expire(state, task, lease, turn);
     return;
@@ -40,6 +41,11 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
   }
   if (entry.kind === "review") {
     if (isLive(state, entry)) turn.record({ type: "pool.reviewed", pool: entry.pool });
+    return;
+  }
+  if (entry.kind === "spend") {
+    const { pool, tenant } = entry;
+    if (isLive(state, entry)) turn.record({ type: "spend.freed", pool, tenant });
     return;
   }
   if (entry.kind === "schedule") {
@@ -96,6 +102,7 @@ export function isLive(state: NamespaceState, entry: DueEntry): boolean {
   switch (entry.kind) {
     case "lease":
     case "timeout":
+    case "budget_spent":
       return currentLease(state, entry) !== undefined;
     case "deadline":
     case "near":
@@ -114,6 +121,8 @@ export function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
     case "review":
       return state.pools.get(entry.pool)?.reviewAtMs === entry.atMs;
+    case "spend":
+      return state.pools.get(entry.pool)?.spending.get(entry.tenant)?.untilMs === entry.atMs;
     case "schedule":
       return state.schedules.get(entry.scheduleId)?.nextAtMs === entry.atMs;
     default:

@@ -28,6 +28,8 @@ export class Lane {
   readonly serviceClass: ServiceClass;
   readonly priority: Priority;
   readonly fairKey: FairKey<Lane>;
+  /** Whose money they spend; undefined for tasks that name nobody. */
+  readonly tenant: string | undefined;
   /** Agents that failed these tasks. Undefined for tasks that nobody failed. */
   readonly excluded: ReadonlySet<AgentId> | undefined;
   /** A backoff is behind them: the excluded may serve when nobody else could. */
@@ -54,6 +56,7 @@ export class Lane {
     options: {
       priority: Priority;
       fairKey: FairKey<Lane>;
+      tenant?: string | undefined;
       excluded: ReadonlySet<AgentId> | undefined;
       again: boolean;
       alone: boolean;
@@ -64,6 +67,7 @@ export class Lane {
     this.serviceClass = serviceClass;
     this.priority = options.priority;
     this.fairKey = options.fairKey;
+    this.tenant = options.tenant;
     this.excluded = options.excluded;
     this.again = options.again;
     this.alone = options.alone;

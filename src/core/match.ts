@@ -9,6 +9,7 @@ import { chosenByUser } from "./chooser.ts";
 import { isLocal } from "./company.ts";
 import { type Lane, precedes } from "./lane.ts";
 import { grant } from "./lease.ts";
+import { mayStart } from "./may-start.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import { anotherCouldServe, couldServe } from "./roster.ts";
@@ -48,7 +49,7 @@ interface Pair {
 
 function matchPool(state: NamespaceState, id: PoolId, turn: Turn): void {
   const pool = poolOf(state, id);
-  if (pool.mode !== "running") return;
+  if (!mayStart(pool)) return;
   const queue = queueOf(state, id);
   reviewExclusions(state, pool, turn);
   reviewQuiet(state, pool, turn);
@@ -191,7 +192,7 @@ function reviewExclusions(state: NamespaceState, pool: Pool, turn: Turn): void {
   if (queue.checkedVersion === queue.seats.rosterVersion) return;
   for (const lane of [...queue.lanesWithExclusions()]) {
     const head = lane.head();
-    if (head === undefined || queue.holds(lane.serviceClass.type)) continue;
+    if (head === undefined || queue.isHeld(lane)) continue;
     lane.couldOthers = othersCould(state, lane, head, turn.nowMs);
     if (!lane.couldOthers && !lane.again) backOffAll(lane, pool, turn);
   }

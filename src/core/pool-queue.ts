@@ -16,6 +16,7 @@ import { type Group, hasFree, kindOf, type Seat, Seats } from "./seats.ts";
 import { classKey } from "./service-class.ts";
 import { againstKind, againstPair } from "./standing.ts";
 import { PRIORITIES, type Priority, type Task } from "./task.ts";
+import { Tenants } from "./tenants.ts";
 
 /** The agent has not failed the lane's tasks, or nobody else could serve them. */
 function isAllowed({ agentId }: Seat, lane: Lane): boolean {
@@ -30,6 +31,7 @@ export class PoolQueue {
   #replayed = false;
   readonly #keys = new FairKeys<Lane>();
   readonly #serving = new Serving();
+  readonly #tenants = new Tenants();
   /** Lanes with exclusions that hold tasks: few, as only failures make them. */
   readonly #excluding = new Set<Lane>();
   /** Agents that keep free for tasks that need to be alone. */
@@ -65,6 +67,25 @@ export class PoolQueue {
     // Lanes with exclusions are not looked at while they are held.
     if (released) this.checkedVersion = -1;
     return released;
+  }
+
+  /** The tenant has spent what it may, or may spend again. True when tasks may be offered that were held. */
+  holdTenant(tenant: string, held: boolean): boolean {
+    if (!this.#tenants.hold(tenant, held)) return false;
+    for (const lane of this.#tenants.lanesOf(tenant)) this.#publish(lane);
+    // As above.
+    if (!held) this.checkedVersion = -1;
+    return !held;
+  }
+
+  /** Its tasks have spent what they may. */
+  holdsTenant(tenant: string | undefined): boolean {
+    return this.#tenants.holds(tenant);
+  }
+
+  /** A gate, or a spent tenant, holds the lane's tasks. */
+  isHeld({ serviceClass, tenant }: Lane): boolean {
+    return this.holds(serviceClass.type) || this.holdsTenant(tenant);
   }
 
   // --- tasks ---
@@ -325,8 +346,9 @@ export class PoolQueue {
     return this.#classes.lanes();
   }
 
+  /** @param room - how many of a lane could start if there were slots for all */
   waitingByClass(room: KeyRooms): ReturnType<Classes["waitingByClass"]> {
-    return this.#classes.waitingByClass(room);
+    return this.#classes.waitingByClass((lane) => (this.holdsTenant(lane.tenant) ? 0 : room(lane.fairKey, lane.size)));
   }
 
   /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
@@ -354,7 +376,7 @@ export class PoolQueue {
   }
 
   #laneOf(task: Task): Lane {
-    const { type, requires, fairnessKey } = task.spec;
+    const { type, requires, fairnessKey, tenant } = task.spec;
     const { priority } = task;
     const entry = this.#classes.of({ key: classKey(type, requires), type, requires });
     const failed = task.failedAgentIds;
@@ -362,13 +384,15 @@ export class PoolQueue {
     const quiet = needsQuiet(task);
     const failing = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
     const plain = alone || quiet ? `${failing} ${alone} ${quiet}` : failing;
-    const key = fairnessKey === undefined ? plain : `${plain}\t${fairnessKey}`;
+    const keyed = fairnessKey === undefined ? plain : `${plain}\t${fairnessKey}`;
+    const key = tenant === undefined ? keyed : `${tenant}\n${keyed}`;
     let lane = entry.lanes.get(key);
     if (lane === undefined) {
       const excluded = failed.length === 0 ? undefined : new Set(failed);
       if (fairnessKey !== undefined) this.#takeTurns();
       const fairKey = this.#keys.of(fairnessKey);
-      lane = new Lane(key, entry, { priority, fairKey, excluded, again: task.again, alone, quiet });
+      lane = new Lane(key, entry, { priority, fairKey, tenant, excluded, again: task.again, alone, quiet });
+      this.#tenants.add(lane);
       entry.lanes.set(key, lane);
     }
     return lane;
@@ -378,8 +402,13 @@ export class PoolQueue {
     lane.version += 1;
     const head = lane.head();
     const { held, groups } = this.#classes.of(lane.serviceClass);
-    if (head === undefined || lane.aside || held || this.#keys.isFull(lane.fairKey)) return;
+    if (head === undefined || lane.aside || held || this.#rests(lane)) return;
     for (const group of groups) this.#offer(group, lane, head);
+  }
+
+  /** Its key has as many tasks running as may, or its tenant has spent what it may. */
+  #rests({ fairKey, tenant }: Lane): boolean {
+    return this.#keys.isFull(fairKey) || this.#tenants.holds(tenant);
   }
 
   #offer({ heads, seniors, turns, kinds }: Group, lane: Lane, head: Task): void {
@@ -392,10 +421,11 @@ export class PoolQueue {
 
   /** Lanes with exclusions or a fairness key come and go with their tasks; plain ones stay for the next. */
   #dropIfSpent(lane: Lane): void {
-    const isPlain = lane.excluded === undefined && !lane.alone && !lane.quiet;
+    const isPlain = lane.excluded === undefined && !lane.alone && !lane.quiet && lane.tenant === undefined;
     if (lane.size > 0 || (isPlain && lane.fairKey.isShared)) return;
     this.#excluding.delete(lane);
     this.#classes.of(lane.serviceClass).lanes.delete(lane.key);
+    this.#tenants.remove(lane);
     this.#keys.drop(lane.fairKey);
   }
 
@@ -406,7 +436,7 @@ export class PoolQueue {
       if (entry.held) continue;
       for (const lane of entry.lanes.values()) {
         const head = lane.head();
-        if (head !== undefined && !lane.aside && !this.#keys.isFull(lane.fairKey)) this.#offer(group, lane, head);
+        if (head !== undefined && !lane.aside && !this.#rests(lane)) this.#offer(group, lane, head);
       }
     }
   }

@@ -14,6 +14,7 @@ import type { RetryBudget, RetryBudgetOptions } from "../policies/retry-budget.t
 import type { AgentIdentity, AgentKind } from "./agent.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { RateOptions } from "./rate.ts";
+import type { SpendOptions, SpendWindow } from "./spend.ts";
 import type { PriorityName } from "./task.ts";
 
 export interface QueueOptions {
@@ -181,6 +182,10 @@ export interface PoolOptions {
   /** Agents that may die with one task before it is taken for poison. 0 = any number. */
   readonly poisonLimit: number;
   readonly deadLetters: DeadLetterOptions;
+  /** What the pool may spend in a window; then its tasks wait. Undefined = anything. */
+  readonly spend?: SpendOptions | undefined;
+  /** What each of its tenants may. */
+  readonly tenantSpend?: SpendOptions | undefined;
 }
 
 /** An operator's word: `paused` takes tasks and starts none, `draining` takes none and starts none. */
@@ -217,6 +222,8 @@ export interface Pool {
   heldIsDue: boolean;
   /** How fast those who wait for an agent get one. */
   readonly drain: DrainRate;
+  /** What was spent in the windows that are open: by tenant, and under the empty name by all. */
+  readonly spending: Map<string, SpendWindow>;
   /** Payloads that it does not take, by fingerprint; oldest first. */
   readonly quarantine: Map<string, Quarantined>;
   /** Admission numbers of its dead letters, in the order in which they were settled. */

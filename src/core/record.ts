@@ -1,5 +1,6 @@
 /** The durable part of a task, as a store keeps it and gives it back. */
 import type { AgentId, TaskId } from "../base/ids.ts";
+import type { Spent } from "./spend.ts";
 import type { Attempt, EngineDeaths, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
 
 /** What changes of an open task. Narrow: the spec is written once, beside it. */
@@ -24,6 +25,7 @@ export interface OpenFacts {
   readonly failedAgentIds: readonly AgentId[];
   readonly again: boolean;
   readonly refunds: number;
+  readonly spent?: Spent | undefined;
   readonly killers?: readonly AgentId[] | undefined;
   readonly deaths?: EngineDeaths | undefined;
   readonly replays: number;
@@ -45,6 +47,7 @@ export interface SettledFacts {
   readonly failedAgentIds: readonly AgentId[];
   readonly failedDependencies: readonly TaskId[];
   readonly refunds: number;
+  readonly spent?: Spent | undefined;
   readonly replays: number;
   readonly attempts: readonly Attempt[];
 }
@@ -66,6 +69,7 @@ export function openFacts(task: Task): OpenFacts {
     failedAgentIds: task.failedAgentIds,
     again: task.again,
     refunds: task.refunds,
+    spent: task.spent,
     killers: task.killers,
     deaths: task.deaths,
     replays: task.replays,
@@ -90,6 +94,7 @@ export function settledFacts(task: Task): SettledFacts {
     failedAgentIds: task.failedAgentIds,
     failedDependencies: task.failedDependencies,
     refunds: task.refunds,
+    spent: task.spent,
     replays: task.replays,
     attempts: task.attempts,
   };

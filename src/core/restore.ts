@@ -3,6 +3,7 @@ import type { PoolId, TaskId } from "../base/ids.ts";
 import type { AgentIdentity } from "./agent.ts";
 import { apply } from "./apply/apply.ts";
 import { watchRun } from "./apply/attempts.ts";
+import { setWindow } from "./apply/spending.ts";
 import { enter, need, waitFor } from "./apply/tasks.ts";
 import { needsEmptyAgent } from "./company.ts";
 import type { Resting } from "./event.ts";
@@ -11,6 +12,7 @@ import type { PoolMode, PoolOptions } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { OpenFacts } from "./record.ts";
 import type { Schedule } from "./schedule.ts";
+import type { SpendWindow } from "./spend.ts";
 import { emptyState, lettersOf, type NamespaceState, poolOf, queueOf } from "./state.ts";
 import { type Lease, newTask, type Task } from "./task.ts";
 
@@ -22,6 +24,8 @@ export interface Stored {
     readonly createdAtMs: number;
     readonly mode?: PoolMode | undefined;
   }[];
+  /** What pools (`tenant` is empty) and tenants have spent lately. */
+  readonly spending: readonly { readonly pool: PoolId; readonly tenant: string; readonly window: SpendWindow }[];
   readonly gates: readonly Gate[];
   readonly schedules: readonly Schedule[];
   readonly agents: readonly AgentIdentity[];
@@ -43,6 +47,10 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
     if (mode !== undefined) apply(state, { type: "pool.mode", pool: options.id, mode }, nowMs);
   }
   for (const schedule of stored.schedules) apply(state, { type: "schedule.created", schedule }, nowMs);
+  for (const { pool, tenant, window } of stored.spending) {
+    const spender = state.pools.get(pool);
+    if (spender !== undefined) setWindow(state, spender, tenant, window);
+  }
   for (const agent of stored.agents) apply(state, { type: "agent.added", agent }, nowMs);
   for (const facts of stored.open) restoreTask(state, facts, nowMs);
   for (const facts of stored.open) {
@@ -77,6 +85,7 @@ function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): vo
     owes: owes(facts),
     again: facts.again,
     refunds: facts.refunds,
+    spent: facts.spent,
     killers: facts.killers,
     deaths: facts.deaths,
     replays: facts.replays,

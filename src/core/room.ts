@@ -2,7 +2,10 @@
 import type { PoolQueue } from "./pool-queue.ts";
 import { mayServe, type ServiceClass } from "./service-class.ts";
 
-type Kind = Pick<ServiceClass, "type" | "requires"> & { readonly fairnessKey?: string | undefined };
+type Kind = Pick<ServiceClass, "type" | "requires"> & {
+  readonly fairnessKey?: string | undefined;
+  readonly tenant?: string | undefined;
+};
 
 /**
  * How many of these tasks would still wait after a match with all that is free: the size of the queue less a largest
@@ -27,7 +30,7 @@ export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number 
   }
   for (const kind of planned) {
     total += 1;
-    add(kind, room(queue.keyOf(kind.fairnessKey), 1));
+    add(kind, queue.holdsTenant(kind.tenant) ? 0 : room(queue.keyOf(kind.fairnessKey), 1));
   }
   return total - largestAssignment([...kinds.values()], slots);
 }

@@ -11,6 +11,7 @@ import { blameOf, type Outcome } from "./outcome.ts";
 import { deathsOf, killOf, markCompany, poisonOf } from "./poison.ts";
 import { afterAttempt, type Charge, COMPLETED, type Verdict } from "./retry.ts";
 import { anotherCouldServe } from "./roster.ts";
+import { budgetExceeded, reached, spentBy, sumOf } from "./spend.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { endsStuck } from "./stuck.ts";
 import type { Attempt, EngineDeaths, FinalStatus, Lease, Settlement, Task, TaskError } from "./task.ts";
@@ -87,8 +88,9 @@ export function endAttempt(
   const { lease } = task.state;
   // What went well needs no facts to be judged by.
   const judged = outcome.name === "succeeded" ? WELL : judge(state, task, { lease, outcome }, turn);
-  const { verdict, kill, deaths } = judged;
+  const { kill, deaths } = judged;
   const attempt = endedAttempt(state, lease, outcome, turn.nowMs);
+  const verdict = withinBudget(task, attempt, judged.verdict);
   learn(state, task, { attempt, outcome }, turn);
   if (outcome.name === "throttled") rest(state, lease, outcome.retryAfterMs, turn);
   const { charged, exclude } = verdict;
@@ -140,6 +142,15 @@ function judge(
     budgetSpentUntilMs: () => budgetSpentUntilMs(pool, turn.nowMs),
   });
   return { verdict, kill, deaths };
+}
+
+/** There is no next attempt where nothing is left to spend on it. */
+function withinBudget({ spec, spent }: Task, attempt: Attempt, verdict: Verdict): Verdict {
+  if (verdict.name !== "wait") return verdict;
+  const words = reached(spec.budget, sumOf(spent, spentBy(attempt)));
+  if (words === undefined) return verdict;
+  const { charged, exclude } = verdict;
+  return { name: "settle", status: "failed", error: budgetExceeded(words), charged, exclude };
 }
 
 function settleAttempt(
@@ -267,6 +278,15 @@ export function dependencyFailure(dependency: TaskId, status: "cancelled" | "fai
   const message = `its dependency ${dependency} did not complete`;
   const error: TaskError = { code: "dependency_failed", message, blame: "dependency", details: { dependency } };
   return { status, error, settledAtMs: nowMs, deadLettered: status === "failed" };
+}
+
+/** The running attempt has cost the task all that it may cost. */
+export function overspent(state: NamespaceState, task: Task, { startedAtMs }: Lease, turn: Turn): void {
+  const running = { wallMs: turn.nowMs - (startedAtMs ?? turn.nowMs) };
+  const words = reached(task.spec.budget, sumOf(task.spent, running));
+  if (words === undefined) return;
+  const settlement = { status: "failed", error: budgetExceeded(words), settledAtMs: turn.nowMs } as const;
+  stopAndFinish(state, task, { ...settlement, deadLettered: true }, turn);
 }
 
 export function deadlineExceeded(settledAtMs: number): Settlement {

@@ -2,6 +2,7 @@
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { Blame, Failure, OutcomeName, Usage } from "./outcome.ts";
+import type { Budget, Spent } from "./spend.ts";
 
 /** Lower is more urgent, everywhere. */
 export type Priority = 1 | 2 | 3 | 4;
@@ -31,6 +32,10 @@ export interface TaskSpec {
   readonly fairnessKey?: string | undefined;
   /** Tasks of one key go to the same agent where the strategy is `affinity`. */
   readonly affinityKey?: string | undefined;
+  /** Whose money it spends: each tenant of a pool has a limit of its own. */
+  readonly tenant?: string | undefined;
+  /** What all its attempts together may cost. */
+  readonly budget?: Budget | undefined;
   readonly idempotencyKey?: string | undefined;
   /** SHA-256 of the canonical request; present with an idempotency key. */
   readonly bodyHash?: string | undefined;
@@ -169,6 +174,8 @@ export interface Task {
   again: boolean;
   /** Attempts that were not charged, `throttled` excepted. */
   refunds: number;
+  /** What its attempts have cost in this life; undefined while they have cost nothing. */
+  spent: Spent | undefined;
   /** Agents whose death counts against it, each once; undefined until it has survived one. */
   killers: readonly AgentId[] | undefined;
   /** Engine deaths in a row that it was running at; undefined without. */
@@ -202,6 +209,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     owes: false,
     again: false,
     refunds: 0,
+    spent: undefined,
     killers: undefined,
     deaths: undefined,
     replays: 0,

@@ -2,6 +2,7 @@
 import type { TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { DurableEvent, Notice, Resting } from "../core/event.ts";
+import { WHOLE_POOL } from "../core/spend.ts";
 import { PRIORITY_NAMES } from "../core/task.ts";
 import { attemptView, iso } from "./present.ts";
 
@@ -81,6 +82,8 @@ function fieldsOf(event: DurableEvent | Notice): Fields {
     }
     case "agent.health":
       return { agentId: event.agentId, source: event.source, health: event.health, reason: event.reason };
+    case "spend.freed":
+      return event.tenant === WHOLE_POOL ? { pool: event.pool } : { pool: event.pool, tenant: event.tenant };
     case "schedule.created": {
       const { id, pool, cron, timezone, nextAtMs } = event.schedule;
       return { scheduleId: id, pool, cron, timezone, nextAt: isoOf(nextAtMs) };

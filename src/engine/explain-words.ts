@@ -96,6 +96,7 @@ const WAITS: Readonly<Record<Waiting["reason"], (waiting: Waiting) => string>> =
   retry: ({ until, detail }) => `to be tried again${until === undefined ? "" : ` at ${until}`}${also(detail)}`,
   gate: ({ on = [] }) => `for ${on.length === 1 ? "the gate" : "the gates"} ${listed(on)} to open`,
   paused: ({ detail }) => `for its pool to be resumed${also(detail)}`,
+  spend: ({ until, detail }) => `for money until ${until}${also(detail)}`,
   agent: ({ detail }) => `for an agent${also(detail)}`,
 };
 
@@ -151,6 +152,7 @@ const CHANGES: Readonly<Record<Waiting["reason"], (waiting: Waiting, view: TaskV
   retry: ({ until, detail }) => [until === undefined ? `this has to end: ${detail}` : `its backoff ends at ${until}`],
   gate: ({ on = [] }) => [`${listed(on)} ${on.length === 1 ? "has" : "have"} to open`],
   paused: (_waiting, { pool }) => [`pool ${pool} has to be resumed`],
+  spend: ({ until }) => [`the window of spending has to end, at ${until}, or the limit has to be raised`],
   agent: () => [],
 };
 

@@ -6,7 +6,7 @@
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import { isPoolError, PoolError } from "../base/errors.ts";
-import type { TaskId } from "../base/ids.ts";
+import type { PoolId, TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { Effect } from "../core/effect.ts";
@@ -16,6 +16,7 @@ import type { Pool } from "../core/pool.ts";
 import { quarantine } from "../core/quarantine.ts";
 import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
 import type { KeyRecord } from "../core/retired.ts";
+import { WHOLE_POOL } from "../core/spend.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import { Turn } from "../core/turn.ts";
@@ -342,6 +343,10 @@ export class Loop {
     const quarantined: Commit["quarantine"][number][] = [];
     const gates: Gate[] = [];
     const schedules = new Set<string>();
+    const spenders = new Map<string, { pool: PoolId; tenant: string }>();
+    const spends = (pool: PoolId | undefined, tenant: string): void => {
+      if (pool !== undefined) spenders.set(`${pool}\n${tenant}`, { pool, tenant });
+    };
     for (const event of turn.durable) {
       switch (event.type) {
         case "task.submitted":
@@ -367,6 +372,17 @@ export class Loop {
         case "gate.changed":
           gates.push(event.gate);
           break;
+        case "spend.freed":
+          spends(event.pool, event.tenant);
+          break;
+        case "attempt.ended":
+        case "task.settled": {
+          const spec = event.attempt === undefined ? undefined : state.tasks.get(event.taskId)?.spec;
+          const options = spec === undefined ? undefined : state.pools.get(spec.pool)?.options;
+          if (options?.spend !== undefined) spends(spec?.pool, WHOLE_POOL);
+          if (options?.tenantSpend !== undefined && spec?.tenant !== undefined) spends(spec.pool, spec.tenant);
+          break;
+        }
         case "schedule.created":
           schedules.add(event.schedule.id);
           break;
@@ -423,6 +439,9 @@ export class Loop {
       pools,
       agents,
       gates,
+      spending: [...spenders.values()].map(({ pool, tenant }) => {
+        return { pool, tenant, window: state.pools.get(pool)?.spending.get(tenant) ?? null };
+      }),
       schedules: [...schedules].map((id) => ({ id, record: state.schedules.get(id) ?? null })),
       quarantine: quarantined,
       retired,

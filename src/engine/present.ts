@@ -1,8 +1,10 @@
 /** Turns what the core and the store hold into what outsiders see. */
 import type { Json } from "../base/json.ts";
 import type { Agent } from "../core/agent.ts";
+import type { Usage } from "../core/outcome.ts";
 import type { Pool } from "../core/pool.ts";
 import type { SettledFacts } from "../core/record.ts";
+import { spentOf, WHOLE_POOL } from "../core/spend.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { type Attempt, type Lease, PRIORITY_NAMES, type Task, type TaskBody, type TaskBodyRest } from "../core/task.ts";
 import type { AgentCounts } from "./metrics.ts";
@@ -23,6 +25,7 @@ export type TaskFacts = Pick<
   | "attemptCount"
   | "lastFence"
   | "failedAgentIds"
+  | "spent"
   | "replays"
   | "attempts"
   | "progress"
@@ -30,7 +33,7 @@ export type TaskFacts = Pick<
 
 export function settledAsTask(facts: SettledFacts): TaskFacts {
   const state = { name: "settled", settlement: facts.settlement, fence: facts.lastFence } as const;
-  return { ...facts, state, progress: undefined };
+  return { ...facts, spent: facts.spent, state, progress: undefined };
 }
 
 /** The public word for a state. */
@@ -74,6 +77,8 @@ export function taskView(
     preferredAgent: spec.preferredAgent,
     fairnessKey: spec.fairnessKey,
     affinityKey: spec.affinityKey,
+    tenant: spec.tenant,
+    budget: spec.budget,
     idempotencyKey: spec.idempotencyKey,
     parentId: spec.parentId,
     maxAttempts: spec.maxAttempts,
@@ -93,7 +98,7 @@ export function taskView(
     failedAgentIds: task.failedAgentIds,
     assignedAgent: lease?.agentId,
     progress: task.progress,
-    usage: settlement?.usage,
+    usage: usageOf(task),
     result: result === undefined ? undefined : (JSON.parse(result) as Json),
     error: settlement?.error,
     createdAt: iso(spec.createdAtMs),
@@ -142,12 +147,29 @@ function runningAttempt(state: NamespaceState, lease: Lease): AttemptView {
   });
 }
 
+/** What all its attempts have told of tokens and money. */
+function usageOf({ spent }: TaskFacts): Usage | undefined {
+  if (spent?.tokens === undefined && spent?.costUsd === undefined) return undefined;
+  return compact<Usage>({ tokens: spent.tokens, costUsd: spent.costUsd });
+}
+
+/** Whose money is spent, and until when its tasks wait. */
+function spendView(pool: Pool, { tenant }: TaskFacts["spec"]): TaskView["waiting"] {
+  const whole = spentOf(pool, WHOLE_POOL);
+  const own = tenant === undefined ? undefined : spentOf(pool, tenant);
+  const spent = whole ?? own;
+  if (spent === undefined) return undefined;
+  const who = whole === undefined ? `tenant ${tenant}` : `pool ${pool.id}`;
+  return { reason: "spend", detail: `${who} has spent ${spent.words}`, until: iso(spent.untilMs) };
+}
+
 function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): TaskView["waiting"] {
   if (now.name !== "waiting") return undefined;
   if (now.reason === "agent" || now.reason === "retry") {
     const gates = closedFor(state, spec.type);
     if (gates.length > 0) return { reason: "gate", detail: `closed: ${gates.join(", ")}`, on: gates };
   }
+  const pool = state.pools.get(spec.pool);
   switch (now.reason) {
     case "dependencies": {
       const on = spec.dependencies.filter((id) => {
@@ -163,9 +185,8 @@ function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): Ta
     case "delay":
       return { reason: now.reason, until: iso(now.untilMs) };
     case "agent":
-      if (state.pools.get(spec.pool)?.mode !== "running")
-        return { reason: "paused", detail: `pool ${spec.pool} rests` };
-      return { reason: "agent", detail: agentDetail(state, spec) };
+      if (pool?.mode !== "running") return { reason: "paused", detail: `pool ${spec.pool} rests` };
+      return spendView(pool, spec) ?? { reason: "agent", detail: agentDetail(state, spec) };
   }
 }
 

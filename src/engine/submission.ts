@@ -38,6 +38,8 @@ export function submissionOf(
     preferredAgent: input.preferredAgent,
     fairnessKey: input.fairnessKey,
     affinityKey: input.affinityKey,
+    tenant: input.tenant,
+    budget: input.budget,
     idempotencyKey: input.idempotencyKey,
     bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
     maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,

@@ -2,6 +2,7 @@
 import type { Json } from "../base/json.ts";
 import type { AgentKind, Health, Lifecycle } from "../core/agent.ts";
 import type { Blame, OutcomeName, Usage } from "../core/outcome.ts";
+import type { Budget } from "../core/spend.ts";
 import type { Against } from "../core/standing.ts";
 import type { DependencyPolicy, PriorityName, TaskError, WaitingReason } from "../core/task.ts";
 
@@ -47,6 +48,8 @@ export interface TaskView {
   preferredAgent?: string;
   fairnessKey?: string;
   affinityKey?: string;
+  tenant?: string;
+  budget?: Budget;
   idempotencyKey?: string;
   parentId?: string;
   maxAttempts: number;
@@ -56,7 +59,12 @@ export interface TaskView {
   escalate?: { atShare: number; priority: PriorityName };
   runAt?: string;
   status: TaskStatus;
-  waiting?: { reason: WaitingReason | "gate" | "paused"; detail?: string; until?: string; on?: readonly string[] };
+  waiting?: {
+    reason: WaitingReason | "gate" | "paused" | "spend";
+    detail?: string;
+    until?: string;
+    on?: readonly string[];
+  };
   deadLettered: boolean;
   replays: number;
   attemptCount: number;

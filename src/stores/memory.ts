@@ -24,6 +24,7 @@ import type {
   PoolRecord,
   Settled,
   SettledRow,
+  SpendingRow,
   Store,
   StoredEvents,
 } from "./store.ts";
@@ -53,6 +54,8 @@ class MemoryStore implements Store {
   readonly #agents = new Map<string, AgentIdentity>();
   readonly #gates = new Map<string, Gate>();
   readonly #schedules = new Map<string, Schedule>();
+  /** By pool and tenant. */
+  readonly #spending = new Map<string, SpendingRow>();
   readonly #open = new Map<number, OpenFacts>();
   /** Of open tasks; that of a settled one is in the history. */
   readonly #bodies = new Map<number, TaskBody>();
@@ -84,6 +87,7 @@ class MemoryStore implements Store {
       agents: [...this.#agents.values()],
       gates: [...this.#gates.values()],
       schedules: [...this.#schedules.values()],
+      spending: [...this.#spending.values()],
       open: [...this.#open.values()].sort((a, b) => a.num - b.num),
       quarantine: [...this.#quarantine.values()],
       deadLetters: this.#history.deadLetters(),
@@ -107,7 +111,13 @@ class MemoryStore implements Store {
     for (const { id } of commit.retired ?? []) this.#retire(id);
     for (const record of commit.keys ?? []) this.#oldKeys.set(record.key, record);
     if (commit.keysBeforeMs !== undefined) this.#dropKeys(commit.keysBeforeMs);
-    for (const { id, record } of commit.pools) put(this.#pools, id, record);
+    for (const { id, record } of commit.pools) {
+      put(this.#pools, id, record);
+      if (record === null) this.#forgetSpending(id);
+    }
+    for (const { pool, tenant, window } of commit.spending ?? []) {
+      put(this.#spending, `${pool}\n${tenant}`, window === null ? null : { pool, tenant, window });
+    }
     for (const { id, record } of commit.agents) put(this.#agents, id, record);
     for (const { pool, fingerprint, record } of commit.quarantine) {
       put(this.#quarantine, `${pool} ${fingerprint}`, record);
@@ -192,10 +202,15 @@ class MemoryStore implements Store {
     this.#closed = true;
     this.#oldKeys.clear();
     this.#schedules.clear();
+    this.#spending.clear();
     for (const map of [this.#pools, this.#agents, this.#open, this.#bodies, this.#keys, this.#gates, this.#quarantine])
       map.clear();
     this.#history = new MemoryHistory(0);
     this.#events.clear();
+  }
+
+  #forgetSpending(id: PoolId): void {
+    for (const [key, { pool }] of this.#spending) if (pool === id) this.#spending.delete(key);
   }
 
   #assertOpen(): void {

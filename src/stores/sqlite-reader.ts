@@ -13,7 +13,7 @@ import type { FinalStatus, TaskBody } from "../core/task.ts";
 import { oldTaskOf } from "./memory-history.ts";
 import { prepareAll } from "./sqlite-schema.ts";
 import { openFactsOf, packText, settledFactsOf, unpackText } from "./sqlite-text.ts";
-import type { Facts, HistoryEntry, HistoryFilter, Loaded, PoolRecord, StoredEvents } from "./store.ts";
+import type { Facts, HistoryEntry, HistoryFilter, Loaded, PoolRecord, SpendingRow, StoredEvents } from "./store.ts";
 import { Tallies } from "./tally.ts";
 
 /** Settled tasks with their spec; every reader of the history begins with one of these. */
@@ -36,6 +36,7 @@ const READS = {
     ORDER BY json_extract(h.facts, '$.settlement.settledAtMs'), h.num`,
   settledEpoch: "SELECT value AS n FROM meta WHERE key = 'settled_epoch'",
   gates: "SELECT record FROM gates ORDER BY rowid",
+  spending: "SELECT record FROM spending ORDER BY rowid",
   schedules: "SELECT record FROM schedules ORDER BY rowid",
   open: "SELECT o.num, t.spec, o.facts FROM open o LEFT JOIN tasks t ON t.num = o.num ORDER BY o.num",
   statuses: "SELECT pool, status, count(*) AS n FROM history GROUP BY pool, status",
@@ -80,6 +81,7 @@ export class SqliteReader {
       pools: recordsOf<PoolRecord>(this.#read.pools),
       agents: recordsOf<AgentIdentity>(this.#read.agents),
       gates: recordsOf<Gate>(this.#read.gates),
+      spending: recordsOf<SpendingRow>(this.#read.spending),
       schedules: recordsOf<Schedule>(this.#read.schedules),
       open: this.#read.open.all().map(({ num, spec, facts }) => {
         assert(spec !== null, "every open task was admitted");

@@ -71,6 +71,12 @@ const TABLES = `
     PRIMARY KEY (pool, fingerprint)
   ) STRICT;
   CREATE TABLE gates (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  CREATE TABLE spending (
+    pool TEXT NOT NULL,
+    tenant ANY NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (pool, tenant)
+  ) STRICT;
   CREATE TABLE schedules (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0), ('last_num', 0);
   PRAGMA application_id = ${APPLICATION_ID};

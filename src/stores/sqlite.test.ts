@@ -370,6 +370,7 @@ describe("a full disk", () => {
       agents: [],
       gates: [],
       schedules: [],
+      spending: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

@@ -114,6 +114,10 @@ const WRITES = {
   dropPool: "DELETE FROM pools WHERE id = ?",
   putAgent: "INSERT INTO agents (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   putGate: "INSERT INTO gates (name, record) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET record = excluded.record",
+  putSpending: `INSERT INTO spending (pool, tenant, record) VALUES (?, ?, ?)
+    ON CONFLICT (pool, tenant) DO UPDATE SET record = excluded.record`,
+  dropSpending: "DELETE FROM spending WHERE pool = ? AND tenant = ?",
+  dropSpendingOf: "DELETE FROM spending WHERE pool = ?",
   putSchedule:
     "INSERT INTO schedules (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
   dropSchedule: "DELETE FROM schedules WHERE id = ?",
@@ -305,8 +309,10 @@ class SqliteStore implements Store {
     }
     if (commit.keysBeforeMs !== undefined) this.#write.dropKeys.run(commit.keysBeforeMs);
     for (const { id, record } of commit.pools) {
-      if (record === null) this.#write.dropPool.run(id);
-      else this.#write.putPool.run(id, JSON.stringify(record));
+      if (record === null) {
+        this.#write.dropPool.run(id);
+        this.#write.dropSpendingOf.run(id);
+      } else this.#write.putPool.run(id, JSON.stringify(record));
     }
     for (const { id, record } of commit.agents) {
       if (record === null) this.#write.dropAgent.run(id);
@@ -315,6 +321,11 @@ class SqliteStore implements Store {
     for (const { pool, fingerprint, record } of commit.quarantine) {
       if (record === null) this.#write.letGo.run(pool, fingerprint);
       else this.#write.quarantine.run(pool, fingerprint, JSON.stringify(record));
+    }
+    for (const row of commit.spending ?? []) {
+      const tenant = packText(row.tenant) ?? "";
+      if (row.window === null) this.#write.dropSpending.run(row.pool, tenant);
+      else this.#write.putSpending.run(row.pool, tenant, JSON.stringify(row));
     }
     for (const { id, record } of commit.schedules ?? []) {
       if (record === null) this.#write.dropSchedule.run(id);

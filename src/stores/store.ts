@@ -13,6 +13,7 @@ import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord, OldTask } from "../core/retired.ts";
 import type { Schedule } from "../core/schedule.ts";
+import type { SpendWindow } from "../core/spend.ts";
 import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
 
 /**
@@ -53,6 +54,10 @@ export interface Commit {
   }[];
   /** Gates that were made or changed. */
   readonly gates?: readonly Gate[] | undefined;
+  /** What pools (`tenant` is empty) and tenants have spent; null when it counts no more. A pool that goes takes its rows along. */
+  readonly spending?:
+    | readonly { readonly pool: PoolId; readonly tenant: string; readonly window: SpendWindow | null }[]
+    | undefined;
   /** Schedules that were made or changed; null when deleted. */
   readonly schedules?: readonly { readonly id: string; readonly record: Schedule | null }[] | undefined;
 }
@@ -76,6 +81,14 @@ export interface PoolRecord {
   readonly mode?: Exclude<PoolMode, "running"> | undefined;
 }
 
+/** A window of spending. */
+export interface SpendingRow {
+  readonly pool: PoolId;
+  /** Empty for the whole pool. */
+  readonly tenant: string;
+  readonly window: SpendWindow;
+}
+
 /** All that is open, as it was after the last commit. */
 export interface Loaded {
   /** The owner's number: larger than that of every earlier load of this store. Lives outside the task tables. */
@@ -88,6 +101,7 @@ export interface Loaded {
   readonly agents: readonly AgentIdentity[];
   readonly gates: readonly Gate[];
   readonly schedules: readonly Schedule[];
+  readonly spending: readonly SpendingRow[];
   /** In the order of `num`. */
   readonly open: readonly OpenFacts[];
   /** Oldest first. */

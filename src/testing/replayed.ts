@@ -41,6 +41,7 @@ export class Replayed {
         createdAtMs,
         mode,
         quarantine,
+        spending,
         deadLetters,
       }: typeof pool) => {
         return {
@@ -52,6 +53,7 @@ export class Replayed {
           lastOrdinal,
           createdAtMs,
           quarantine,
+          spending,
           deadLetters,
           mode,
         };

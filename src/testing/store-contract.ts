@@ -95,6 +95,7 @@ function loading(holds: Holds, again: Again): void {
       agents: [],
       gates: [],
       schedules: [],
+      spending: [],
       open: [],
       quarantine: [],
       deadLetters: [],
@@ -193,6 +194,20 @@ function loading(holds: Holds, again: Again): void {
     const { loaded } = await again(first);
     expect(loaded.pools).toEqual([main, side]);
     expect(loaded.agents).toEqual([ada, bob]);
+  });
+
+  holds("what was spent comes back as it was last, and goes with its pool", async (first) => {
+    const { store, writer } = first;
+    const row = (pool: string, tenant: string, tokens: number) => ({
+      pool: asPoolId(pool),
+      tenant,
+      window: { tokens, costUsd: 0.5, wallMs: 7.5, untilMs: 9_000 },
+    });
+    const rows = [row("main", "", 1), row("main", "größer", 2), row("main", "gone", 3), row("side", "", 4)];
+    await store.commit(writer.next({ spending: rows }));
+    const later = [row("main", "größer", 5), { ...row("main", "gone", 0), window: null }];
+    await store.commit(writer.next({ spending: later, pools: [{ id: asPoolId("side"), record: null }] }));
+    expect((await again(first)).loaded.spending).toEqual([row("main", "", 1), row("main", "größer", 5)]);
   });
 
   holds("schedules come back as they were last, and deleted ones do not", async (first) => {
@@ -384,6 +399,7 @@ function commits(holds: Holds, again: Again): void {
       agents: [],
       gates: [],
       schedules: [],
+      spending: [],
       open: [openTask(1)],
       quarantine: [],
       deadLetters: [],

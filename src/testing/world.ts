@@ -412,6 +412,9 @@ export class World {
       agents: [...agents.values()].map(({ identity }) => identity),
       gates: [...gates.values()],
       schedules: [...schedules.values()],
+      spending: [...pools.values()].flatMap(({ id, spending }) => {
+        return [...spending].map(([tenant, window]) => ({ pool: id, tenant, window }));
+      }),
       open: [...this.stored.values()].sort((a, b) => a.num - b.num),
       quarantine: [...pools.values()].flatMap(({ quarantine }) => [...quarantine.values()]),
       deadLetters: [...pools.keys(), ...leftLetters.keys()].flatMap((pool) => {

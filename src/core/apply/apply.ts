@@ -7,6 +7,7 @@ import { forgetInTime, hear } from "./health.ts";
 import * as pools from "./pools.ts";
 import * as schedules from "./schedules.ts";
 import { rosterChanged } from "./seat.ts";
+import * as spending from "./spending.ts";
 import * as tasks from "./tasks.ts";
 
 export function apply(state: NamespaceState, event: Event, nowMs: number): void {
@@ -35,6 +36,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
       break;
     case "gate.changed":
       pools.changeGate(state, event.gate);
+      break;
+    case "spend.freed":
+      spending.free(state, event.pool, event.tenant);
       break;
     case "schedule.created":
       schedules.addSchedule(state, event.schedule);

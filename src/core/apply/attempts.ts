@@ -11,6 +11,7 @@ import { agentOf, type NamespaceState, poolOf, taskOf } from "../state.ts";
 import { ATTEMPTS_KEPT, type Attempt, type EngineDeaths, type Lease, type Task } from "../task.ts";
 import { usedRate } from "./rates.ts";
 import { refresh } from "./seat.ts";
+import { pay } from "./spending.ts";
 import { close, move, rest } from "./tasks.ts";
 
 export function lease(state: NamespaceState, event: Extract<Event, { type: "task.leased" }>, nowMs: number): void {
@@ -58,12 +59,17 @@ export function start(state: NamespaceState, id: TaskId, atMs: number): void {
 }
 
 /** From the start of a run on it may take too long, for the task and for its agent. */
-export function watchRun(state: NamespaceState, { spec }: Task, { agentId, fence, startedAtMs }: Lease): void {
+export function watchRun(state: NamespaceState, { spec, spent }: Task, { agentId, fence, startedAtMs }: Lease): void {
   if (startedAtMs === undefined) return;
   const { stuckMs, timeoutMs: poolTimeoutMs } = poolOf(state, spec.pool).options;
   const timeoutMs = spec.timeoutMs ?? poolTimeoutMs;
   if (timeoutMs !== undefined)
     state.due.add({ kind: "timeout", atMs: startedAtMs + timeoutMs, taskId: spec.id, fence });
+  const wallMs = spec.budget?.wallMs;
+  if (wallMs !== undefined) {
+    const leftMs = Math.max(0, wallMs - (spent?.wallMs ?? 0));
+    state.due.add({ kind: "budget_spent", atMs: startedAtMs + leftMs, taskId: spec.id, fence });
+  }
   if (stuckMs === undefined) return;
   state.due.add({ kind: "stuck", atMs: startedAtMs + stuckMs + 1, agentId, fence, sinceMs: startedAtMs });
 }
@@ -119,6 +125,7 @@ function endAttempt(
   assert(task.state.name === "leased", "only a leased task has an attempt to end");
   const { lease: ended } = task.state;
   task.attempts = withAttempt(task.attempts, attempt);
+  pay(state, task, attempt);
   task.again = false;
   task.owes = attempt.outcome === "failed" || attempt.outcome === "timed_out";
   if (kill !== undefined)

@@ -10,6 +10,7 @@ import type { Pool } from "../pool.ts";
 import { PoolQueue } from "../pool-queue.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { rosterChanged } from "./seat.ts";
+import { reviewSpending } from "./spending.ts";
 
 export function addPool(state: NamespaceState, event: Extract<Event, { type: "pool.created" }>): void {
   const deadLetters = state.leftLetters.get(event.pool) ?? new Map();
@@ -38,6 +39,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     held: new Set(),
     heldIsDue: false,
     drain: new DrainRate(),
+    spending: new Map(),
     quarantine: new Map(),
     deadLetters: new Map(),
   };
@@ -60,6 +62,7 @@ export function changePool(
   const same = JSON.stringify(before) === JSON.stringify(options.retry.budget);
   if (!same) pool.retryBudget = budgetOf(options);
   for (const agentId of pool.agentIds) rosterChanged(state, agentOf(state, agentId), nowMs);
+  reviewSpending(state, pool);
   state.dirty.add(id);
 }
 

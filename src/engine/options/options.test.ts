@@ -345,6 +345,8 @@ const FIELDS: readonly [field: string, good: unknown, bad: unknown][] = [
   ["preferredAgent", "ada", 1],
   ["fairnessKey", "k", ""],
   ["affinityKey", "k", "x".repeat(257)],
+  ["tenant", "x".repeat(256), "x".repeat(257)],
+  ["budget", { tokens: 1 }, {}],
   ["idempotencyKey", "k", null],
   ["maxAttempts", 1_000, 1_001],
   ["retryable", false, "no"],

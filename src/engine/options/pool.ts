@@ -31,6 +31,7 @@ import {
   retryBudgetSchema,
 } from "./record.ts";
 import { autoscaleSchema, resolveAutoscale, resolveSize, sizeSchema } from "./size.ts";
+import { spendSchema } from "./spend.ts";
 import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, weight } from "./words.ts";
 
 /** Options of a pool, the same words in the library, over HTTP and in YAML. */
@@ -94,6 +95,10 @@ export const poolSchema = z.strictObject({
   autoscale: z.union([z.literal(false), autoscaleSchema]).optional(),
   poisonLimit: count(0, 10_000).optional(),
   deadLetters: z.strictObject({ limit: count(0, 1_000_000).optional() }).optional(),
+  /** What the pool may spend in a window of `perMs`; then its tasks wait, reason `spend`, until the window is over. */
+  spend: spendSchema.optional(),
+  /** What each tenant of the pool may. */
+  tenantSpend: spendSchema.optional(),
   daemon: daemonSchema.optional(),
   breaker: z.union([z.literal(false), breakerSchema]).optional(),
   health: z.union([z.literal(false), healthSchema]).optional(),
@@ -180,6 +185,8 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     health: parsed.health === false ? false : resolveHealth(parsed.health),
     // Two agents may die by accident with one task; three hardly do.
     poisonLimit: parsed.poisonLimit ?? 3,
+    spend: parsed.spend,
+    tenantSpend: parsed.tenantSpend,
     deadLetters: { limit: parsed.deadLetters?.limit ?? 10_000 },
   };
 }

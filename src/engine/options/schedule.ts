@@ -30,6 +30,8 @@ const scheduledTaskSchema = z
     onDependencyFailure: shape.onDependencyFailure,
     preferredAgent: shape.preferredAgent,
     fairnessKey: shape.fairnessKey,
+    tenant: shape.tenant,
+    budget: shape.budget,
     affinityKey: shape.affinityKey,
     maxAttempts: shape.maxAttempts,
     retryable: shape.retryable,
@@ -90,7 +92,7 @@ export function resolveSchedule(
   const size = JSON.stringify(task).length;
   if (size > SCHEDULED_TASK_LIMIT) {
     throw new PoolError("too_large", `task: ${size} characters, at most ${SCHEDULED_TASK_LIMIT} are kept`, {
-      details: { path: "task", size, limit: SCHEDULED_TASK_LIMIT },
+      details: { path: "task", size, bound: SCHEDULED_TASK_LIMIT },
     });
   }
   const where =

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { asTaskId, type PoolId, type TaskId } from "../../base/ids.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
 import { parseWith } from "./parse.ts";
+import { budgetSchema } from "./spend.ts";
 import { count, duration, id, instant, jsonObject, LONGEST_LIST, name, share } from "./words.ts";
 
 export const prioritySchema = z.union([
@@ -42,6 +43,10 @@ export const taskSchema = z
     fairnessKey: z.string().min(1).max(256).optional(),
     /** Tasks of one key go to the same agent where the strategy is `affinity`. */
     affinityKey: z.string().min(1).max(256).optional(),
+    /** Whose money it spends: each tenant of a pool has a limit of its own (`tenantSpend`). */
+    tenant: z.string().min(1).max(256).optional(),
+    /** What all its attempts together may cost; then it fails, `budget_exceeded`. */
+    budget: budgetSchema.optional(),
     idempotencyKey: z.string().min(1).max(256).optional(),
     maxAttempts: count(1, 1_000).optional(),
     retryable: z.boolean().optional(),
@@ -89,6 +94,8 @@ export const editSchema = z.strictObject({
   priority: shape.priority,
   preferredAgent: shape.preferredAgent,
   fairnessKey: shape.fairnessKey,
+  tenant: shape.tenant,
+  budget: shape.budget,
   maxAttempts: shape.maxAttempts,
   retryable: shape.retryable,
   timeoutMs: shape.timeoutMs,

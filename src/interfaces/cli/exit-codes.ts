@@ -63,6 +63,7 @@ export const EXIT_OF: Readonly<Record<ErrorCode | CliErrorCode, ExitCode>> = {
 
   failed: EXIT.endedBadly,
   exhausted: EXIT.endedBadly,
+  budget_exceeded: EXIT.endedBadly,
   poisoned: EXIT.endedBadly,
   deadline_exceeded: EXIT.endedBadly,
   dependency_failed: EXIT.endedBadly,

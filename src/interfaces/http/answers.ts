@@ -100,6 +100,10 @@ const task = fieldsOf<TaskView>()({
   preferredAgent: text.optional(),
   fairnessKey: text.optional(),
   affinityKey: text.optional(),
+  tenant: text.optional(),
+  budget: z
+    .strictObject({ tokens: count.optional(), costUsd: z.number().optional(), wallMs: ms.optional() })
+    .optional(),
   idempotencyKey: text.optional(),
   parentId: text.optional(),
   maxAttempts: count,

@@ -33,6 +33,7 @@ export const STATUS: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
   // How a task ended: told by the task itself; a caller meets these only when it asked for the bare result.
   failed: 500,
   exhausted: 500,
+  budget_exceeded: 500,
   poisoned: 500,
   dependency_failed: 500,
   deadline_exceeded: 504,

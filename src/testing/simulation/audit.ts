@@ -142,6 +142,7 @@ export class Audit {
       case "task.replayed":
         this.#replayed(event, bounds);
         break;
+      case "spend.freed":
       case "schedule.created":
       case "schedule.deleted":
       case "schedule.paused":
