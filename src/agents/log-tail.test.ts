@@ -44,3 +44,19 @@ test("the last lines are kept, whatever the pieces", () => {
   expect(sizeOf(lines)).toBeGreaterThan(LOG_TAIL_LIMIT - 20);
   expect(tail.lines()).toEqual(lines);
 });
+
+test("whole lines are counted for ever, and those after a count are given as far as they are kept", () => {
+  const tail = new LogTail();
+  expect([tail.lineCount, tail.linesAfter(0)]).toEqual([0, []]);
+  tail.push("a\nb");
+  expect([tail.lineCount, tail.linesAfter(0), tail.linesAfter(1)]).toEqual([1, ["a"], []]);
+  tail.push("b\nc\n");
+  expect([tail.lineCount, tail.linesAfter(1), tail.linesAfter(3), tail.linesAfter(9)]).toEqual([
+    3,
+    ["bb", "c"],
+    [],
+    [],
+  ]);
+  for (let n = 0; n < 3; n++) tail.push(line(LOG_TAIL_LIMIT / 2));
+  expect([tail.lineCount, tail.linesAfter(0).length, tail.linesAfter(5).length]).toEqual([6, 2, 1]);
+});
