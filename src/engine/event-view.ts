@@ -41,6 +41,10 @@ function fieldsOf(event: DurableEvent | Notice): Fields {
       const { pool, from, to, by, reason } = event;
       return { pool, from, to, by, reason };
     }
+    case "agent.changed": {
+      const { id, pool, name, failed, drained } = event.agent;
+      return { agentId: id, pool, name, failed, drained };
+    }
     case "task.submitted": {
       const { id, pool, type, priority, dependencies, parentId } = event.spec;
       const waiting = waitingOf(event.resting);

@@ -48,6 +48,7 @@ function mayBeginIn(state: NamespaceState, { id, mode, options }: Pool, task: Ta
 
 function isFree(state: NamespaceState, agent: Agent, nowMs: number): boolean {
   const { identity, lifecycle, runs, claim, cooldownUntilMs, rate } = agent;
+  if (agent.isBreached) return false;
   // What runs on it runs alone.
   for (const run of runs.values()) if (run.alone) return false;
   const options = state.pools.get(identity.pool)?.options;
@@ -76,6 +77,7 @@ function mayTake({ identity, claimTypes, runs }: Agent, task: Task): boolean {
   const profile = {
     key: "",
     capabilities: new Set(identity.capabilities),
+    verified: new Set(identity.verified),
     claimTypes: claimTypes === undefined ? undefined : new Set(claimTypes),
   };
   return mayServe(profile, task.spec);
