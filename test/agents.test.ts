@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { asPoolId } from "../src/base/ids.ts";
+import type { LocalEngine } from "../src/engine/engine.ts";
 import { openEngine } from "../src/engine/open.ts";
 import type { Engine } from "../src/engine/troupe.ts";
 import type { AgentView, ExplainView, IsolationView, PoolMetricsView, TaskView } from "../src/engine/view.ts";
@@ -429,6 +431,21 @@ describe("POST /v1/pools/{pool}/agents of other kinds", () => {
     const full = await ask<Problem>("POST", `/v1/pools/${pool}/agents`, { kind: "daemon" });
     expect([full.status, full.body.code, full.body.path]).toEqual([503, "no_capacity", "size.max"]);
     await ask("DELETE", `/v1/pools/${pool}?timeoutMs=0`);
+  });
+
+  test("its entry goes with it: any number may come and go", async () => {
+    const pool = await aPool({
+      agents: [{ kind: "command", name: "stays", program: process.execPath, args: [COMMAND] }],
+    });
+    for (let n = 0; n < 3; n++) {
+      const { body } = await ask<AgentView>("POST", `/v1/pools/${pool}/agents`, { kind: "command", name: `c${n}` });
+      expect(await run(pool, "echo hi", { preferredAgent: body.id })).toMatchObject({
+        attempts: [{ agentName: `c${n}` }],
+      });
+      await ask("DELETE", `/v1/agents/${body.id}`);
+    }
+    const { state } = engine as LocalEngine;
+    expect(state.pools.get(asPoolId(pool))?.options.agents.map(({ name }) => name)).toEqual(["stays", "c2"]);
   });
 
   test.each([

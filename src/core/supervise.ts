@@ -22,7 +22,7 @@ export function addAgent(state: NamespaceState, command: Extract<Command, { type
   refuseTaken(state, agent);
   if (template !== undefined) {
     refuseCrowd(state, pool);
-    const agents = withEntry(pool.options.agents, template);
+    const agents = withEntry(state, pool, template);
     turn.record({ type: "pool.changed", pool: pool.id, options: { ...pool.options, agents } });
   }
   turn.record({ type: "agent.added", agent: { ...agent, ordinal: command.ordinal ?? pool.nextOrdinal } });
@@ -30,10 +30,14 @@ export function addAgent(state: NamespaceState, command: Extract<Command, { type
   return { type: "agent", agentId: agent.id };
 }
 
-/** In the place of one of the same name, else at the end: the others keep theirs. */
-function withEntry(agents: readonly AgentTemplate[], template: AgentTemplate): readonly AgentTemplate[] {
-  const at = agents.findIndex(({ name }) => name !== undefined && name === template.name);
-  return at === -1 ? [...agents, template] : agents.with(at, template);
+/** In the place of an entry by name whose agent is gone, so that they don't pile up; else at the end. The others keep theirs. */
+function withEntry(state: NamespaceState, { options, agentIds }: Pool, template: AgentTemplate): AgentTemplate[] {
+  const here = new Set([...agentIds].map((id) => state.agents.get(id)?.identity.name));
+  const isNamed = (name: string | undefined): boolean => options.agents.some((other) => other.name === name);
+  const at = options.agents.findIndex(({ name }) => {
+    return isNamed(template.name) ? name === template.name : name !== undefined && !here.has(name);
+  });
+  return at === -1 ? [...options.agents, template] : options.agents.with(at, template);
 }
 
 /** Its pool's options list it elsewhere now. */
