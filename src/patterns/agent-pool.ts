@@ -6,7 +6,9 @@ import { backoffMs } from "../policies/backoff.ts";
 import type { Candidates, Choice } from "../policies/balancer/balancer.ts";
 import { provenSuccessRate } from "../policies/balancer/score.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
+import type { HealthOptions } from "../policies/health.ts";
 import { PoolLatency } from "../policies/measure.ts";
+import { RetryBudget } from "../policies/retry-budget.ts";
 import { type Attempted, attemptOn } from "./attempt.ts";
 import { Call, type CallContext, type CallLimits } from "./call.ts";
 import type { Classify } from "./fault.ts";
@@ -27,8 +29,6 @@ import {
   resolveSurroundings,
   type Surroundings,
 } from "./options.ts";
-import type { PassiveHealthOptions } from "./passive-health.ts";
-import { RetryBudget } from "./retry-budget.ts";
 import { type AddAgentOptions, Roster } from "./roster.ts";
 import { eligible, standings } from "./selection.ts";
 import { type Chooser, resolveStrategy, type StrategyOptions } from "./strategy.ts";
@@ -37,7 +37,7 @@ import type { CallStats } from "./tally.ts";
 export interface AgentPoolOptions extends StrategyOptions, Surroundings {
   /** One per agent; false = none. */
   readonly breaker?: Given<BreakerOptions> | false | undefined;
-  readonly health?: Given<PassiveHealthOptions> | undefined;
+  readonly health?: Given<HealthOptions> | undefined;
   readonly retry?: GivenRetry | undefined;
   /** For each attempt, unless the call says otherwise. Milliseconds. */
   readonly timeoutMs?: number | undefined;
@@ -213,7 +213,7 @@ class CallPool<T> implements AgentPool<T> {
       const chosen = this.#choose(tried, options);
       const run = chosen?.member.begin({ anyway: chosen.isPanic });
       if (chosen === undefined || run === undefined) throw last === undefined ? this.#nobody() : last.error;
-      if (number === 1) this.#budget?.first(this.#nowMs());
+      if (number === 1) this.#budget?.began(this.#nowMs());
       tried.add(chosen.member);
       const ended = await attemptOn(chosen.member, run, {
         call,

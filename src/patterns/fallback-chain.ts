@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
+import type { HealthOptions } from "../policies/health.ts";
 import { PoolLatency } from "../policies/measure.ts";
 import { attemptOn } from "./attempt.ts";
 import { Call, type CallContext, type CallLimits } from "./call.ts";
@@ -18,7 +19,6 @@ import {
   resolveSurroundings,
   type Surroundings,
 } from "./options.ts";
-import type { PassiveHealthOptions } from "./passive-health.ts";
 import type { CallStats } from "./tally.ts";
 import { tell } from "./tell.ts";
 
@@ -33,7 +33,7 @@ export interface FallbackChainOptions extends Surroundings {
   /** One per entry; an entry whose breaker is open is skipped. False = none. */
   readonly breaker?: Given<BreakerOptions> | false | undefined;
   /** For the health in `stats`. */
-  readonly health?: Given<PassiveHealthOptions> | undefined;
+  readonly health?: Given<HealthOptions> | undefined;
   /** For each attempt, unless the call says otherwise. Milliseconds. */
   readonly timeoutMs?: number | undefined;
   /** For the whole call, unless the call says otherwise. Milliseconds. */

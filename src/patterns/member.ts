@@ -6,10 +6,11 @@ import type { Health } from "../core/agent.ts";
 import { hashOf } from "../policies/balancer/affinity.ts";
 import type { Candidate } from "../policies/balancer/balancer.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
+import type { HealthOptions } from "../policies/health.ts";
 import { type Measure, newMeasure, observe, type PoolLatency } from "../policies/measure.ts";
 import { type Fault, isAgentsFault } from "./fault.ts";
 import { LiveBreaker, type OnTransition, type Permit } from "./live-breaker.ts";
-import { type HealthVerdict, judge, type PassiveHealthOptions, type PastCall, recentCalls } from "./passive-health.ts";
+import { type HealthVerdict, judge, type PastCall, recentCalls } from "./passive-health.ts";
 import { type CallStats, iso, Tally } from "./tally.ts";
 
 /** What an agent is added with. */
@@ -29,7 +30,7 @@ export interface MemberRules {
   readonly clock: Clock;
   readonly random: Random;
   readonly breaker: BreakerOptions | false;
-  readonly health: PassiveHealthOptions;
+  readonly health: HealthOptions;
   /** How long a function that ignores its signal keeps its slot. Milliseconds. */
   readonly abandonMs: number;
   readonly latency: PoolLatency;

@@ -7,9 +7,9 @@ import { createSystemRandom, type Random } from "../base/random.ts";
 import { parseWith } from "../engine/options/parse.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
 import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
+import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
+import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { CallLimits } from "./call.ts";
-import { PASSIVE_HEALTH_DEFAULTS, type PassiveHealthOptions } from "./passive-health.ts";
-import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "./retry-budget.ts";
 
 /** What waits or draws can be told how. */
 export interface Surroundings {
@@ -62,11 +62,11 @@ const breakerSchema = z.strictObject({
 });
 
 const healthSchema = z.strictObject({
-  window: count(1, 1_000).default(PASSIVE_HEALTH_DEFAULTS.window),
-  minimum: count(1, 1_000).default(PASSIVE_HEALTH_DEFAULTS.minimum),
-  maxAgeMs: duration(1).default(PASSIVE_HEALTH_DEFAULTS.maxAgeMs),
-  degraded: share.default(PASSIVE_HEALTH_DEFAULTS.degraded),
-  unhealthy: share.default(PASSIVE_HEALTH_DEFAULTS.unhealthy),
+  window: count(1, 1_000).default(HEALTH_DEFAULTS.window),
+  minimum: count(1, 1_000).default(HEALTH_DEFAULTS.minimum),
+  maxAgeMs: duration(1).default(HEALTH_DEFAULTS.maxAgeMs),
+  degraded: share.default(HEALTH_DEFAULTS.degraded),
+  unhealthy: share.default(HEALTH_DEFAULTS.unhealthy),
   consecutive: count(1, 1_000).optional(),
 });
 
@@ -101,7 +101,7 @@ export function resolveBreaker(given: Given<BreakerOptions> | undefined, path: s
   return { ...options, minimum: Math.min(options.minimum, options.window) };
 }
 
-export function resolveHealth(given: Given<PassiveHealthOptions> | undefined): PassiveHealthOptions {
+export function resolveHealth(given: Given<HealthOptions> | undefined): HealthOptions {
   const options = parseWith(healthSchema, given ?? {}, "health");
   if (options.minimum > options.window && given?.minimum !== undefined) {
     throw invalid("health.minimum", `expected at most health.window (${options.window})`);

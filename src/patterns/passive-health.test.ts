@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { judge, PASSIVE_HEALTH_DEFAULTS, type PassiveHealthOptions, recentCalls } from "./passive-health.ts";
+import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
+import { judge, recentCalls } from "./passive-health.ts";
 
 /** S is a success, F a failure. */
 const calls = (letters: string) => [...letters].map((letter) => ({ atMs: 0, failed: letter === "F" }));
-const health = (letters: string, options: Partial<PassiveHealthOptions> = {}) =>
-  judge(calls(letters), { ...PASSIVE_HEALTH_DEFAULTS, ...options });
+const health = (letters: string, options: Partial<HealthOptions> = {}) =>
+  judge(calls(letters), { ...HEALTH_DEFAULTS, ...options });
 
 test("S1-B01: under ten calls nobody is anything but healthy", () => {
   expect(health("FFFFFFFFF")).toMatchObject({ health: "healthy", errorShare: 1 });
@@ -30,7 +31,7 @@ test("failures in a row make it unhealthy where that is asked for, whatever the 
 
 test("the last calls count, up to the last millisecond of their age", () => {
   const some = [1, 2, 3, 4].map((atMs) => ({ atMs, failed: false }));
-  const options = { ...PASSIVE_HEALTH_DEFAULTS, window: 3, maxAgeMs: 10 };
+  const options = { ...HEALTH_DEFAULTS, window: 3, maxAgeMs: 10 };
   expect(recentCalls(some, 4, options).map(({ atMs }) => atMs)).toEqual([2, 3, 4]);
   expect(recentCalls(some, 13, options).map(({ atMs }) => atMs)).toEqual([3, 4]);
   expect(recentCalls(some, 14, options).map(({ atMs }) => atMs)).toEqual([4]);

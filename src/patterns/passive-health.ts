@@ -1,29 +1,6 @@
 /** Health by what came of real calls: no probe, no ping. */
 import type { Health } from "../core/agent.ts";
-
-export interface PassiveHealthOptions {
-  /** Outcomes looked back on, at least 1. */
-  readonly window: number;
-  /** Fewer outcomes than this say nothing about a share. */
-  readonly minimum: number;
-  /** Outcomes older than this are forgotten. Milliseconds. */
-  readonly maxAgeMs: number;
-  /** Share of failures from which it is degraded. */
-  readonly degraded: number;
-  /** Share of failures from which it is unhealthy. */
-  readonly unhealthy: number;
-  /** Failures in a row that make it unhealthy, whatever the share. Undefined = no such rule. */
-  readonly consecutive?: number | undefined;
-}
-
-/** Ten calls before judging: one failure of a newcomer is a share of 100 % and means nothing. */
-export const PASSIVE_HEALTH_DEFAULTS: PassiveHealthOptions = {
-  window: 20,
-  minimum: 10,
-  maxAgeMs: 300_000,
-  degraded: 0.3,
-  unhealthy: 0.7,
-};
+import type { HealthOptions } from "../policies/health.ts";
 
 export interface PastCall {
   readonly atMs: number;
@@ -39,12 +16,12 @@ export interface HealthVerdict {
 }
 
 /** The outcomes that still count, oldest first. */
-export function recentCalls(calls: readonly PastCall[], nowMs: number, options: PassiveHealthOptions): PastCall[] {
+export function recentCalls(calls: readonly PastCall[], nowMs: number, options: HealthOptions): PastCall[] {
   return calls.slice(-options.window).filter(({ atMs }) => nowMs - atMs <= options.maxAgeMs);
 }
 
 /** Judges outcomes that all count; bounds are inclusive. */
-export function judge(calls: readonly PastCall[], options: PassiveHealthOptions): HealthVerdict {
+export function judge(calls: readonly PastCall[], options: HealthOptions): HealthVerdict {
   const failures = calls.filter(({ failed }) => failed).length;
   const errorShare = calls.length === 0 ? 0 : failures / calls.length;
   const { consecutive, minimum, degraded, unhealthy } = options;

@@ -8,6 +8,13 @@ function drawAll(budget: RetryBudget, nowMs: number): number {
   return drawn;
 }
 
+test("a retry is taken while it is affordable, and not one more", () => {
+  const budget = new RetryBudget({ ratio: 0.2, windowMs: 60_000, floor: 2 });
+  expect([0, 30_000, 59_999].map((atMs) => budget.take(atMs))).toEqual([true, true, false]);
+  // The first has left, the second has not.
+  expect([60_000, 60_000].map((atMs) => budget.take(atMs))).toEqual([true, false]);
+});
+
 test("the defaults are a fifth of a minute's first attempts, and ten at least", () => {
   expect(RETRY_BUDGET_DEFAULTS).toEqual({ ratio: 0.2, windowMs: 60_000, floor: 10 });
 });

@@ -43,6 +43,13 @@ export class RetryBudget {
     return this.#retries.count(nowMs) + 1 <= Math.max(floor, ratio * this.#firsts.count(nowMs));
   }
 
+  /** Pays for one retry; false, and nothing is paid, when it is not affordable. */
+  take(nowMs: number): boolean {
+    if (!this.allows(nowMs)) return false;
+    this.drew(nowMs);
+    return true;
+  }
+
   /** When to look again after a refusal: a retry leaves the window, or first attempts may have come meanwhile. */
   nextAtMs(nowMs: number): number {
     return Math.min(this.#retries.nextEndMs(nowMs), nowMs + partMs(this.options.windowMs));
