@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createPool, functionAgent } from "troupe";
+import { createPool, functionAgent } from "../src/index.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,0 +1,72 @@
+/** The tables of the bench, in Markdown. */
+import { execFileSync } from "node:child_process";
+import { cpus, loadavg, totalmem } from "node:os";
+import { type Case, type Figures, middle, type Subject } from "./case.ts";
+
+/** What was found of a subject: a set of figures per round, and its ratio in each. */
+export interface Line {
+  readonly name: string;
+  readonly kind: Subject["kind"];
+  readonly rounds: readonly Figures[];
+  readonly ratios: readonly number[];
+}
+
+export interface Found {
+  readonly case: Case;
+  readonly lines: readonly Line[];
+}
+
+export function factsOfMachine(rounds: number): string {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  const load = loadavg()[0]?.toFixed(1);
+  const day = execFileSync("date", ["+%F"], { encoding: "utf8" }).trim();
+  const cores = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`;
+  return `${day}, Node ${process.version}, ${cores}, ${memory} GiB, ${process.platform}; load ${load} when it began; ${rounds} rounds.`;
+}
+
+/** The middle, with the lowest and highest beside it where they differ by more than a tenth. */
+function cell(figures: readonly number[], digits: number): string {
+  if (figures.length === 0) return "–";
+  const say = (figure: number): string =>
+    figure.toLocaleString("en-US", { maximumFractionDigits: digits, minimumFractionDigits: digits });
+  const [low, high] = [Math.min(...figures), Math.max(...figures)];
+  const mid = middle(figures);
+  return high - low > Math.abs(mid) / 10 ? `${say(mid)} (${say(low)} – ${say(high)})` : say(mid);
+}
+
+/** Floors and peers are set apart by their type face. */
+function named({ name, kind }: Line): string {
+  if (kind === "troupe") return `**${name}**`;
+  return kind === "floor" ? `*${name}*` : name;
+}
+
+export function table({ case: { title, says, columns, ratio }, lines }: Found): string {
+  const heads = columns.map((column) => column.title);
+  if (ratio !== undefined) heads.push(`× as good as ${ratio.against}`);
+  const rows = lines.map((line) => {
+    const cells = columns.map(({ key, digits = 0 }) =>
+      cell(
+        line.rounds.flatMap((figures) => figures[key] ?? []),
+        digits,
+      ),
+    );
+    if (ratio !== undefined) cells.push(cell(line.ratios, 2));
+    return `| ${[named(line), ...cells].join(" | ")} |`;
+  });
+  const rule = `| --- |${" ---: |".repeat(heads.length)}`;
+  return `### ${title}\n\n${says}\n\n| | ${heads.join(" | ")} |\n${rule}\n${rows.join("\n")}\n`;
+}
+
+const BEGIN = "<!-- What follows is written by npm run bench -- --write -->";
+const END = "<!-- Here it ends -->";
+
+/** The page with its tables replaced. */
+export function intoPage(
+  page: string,
+  { machine, found, later }: { machine: string; found: readonly Found[]; later: readonly string[] },
+): string {
+  const [before = "", rest = ""] = page.split(BEGIN);
+  const after = rest.split(END)[1] ?? "\n";
+  const places = later.map((what) => `- ${what}: not measured yet.`).join("\n");
+  return `${before}${BEGIN}\n\n${machine}\n\n${found.map(table).join("\n")}\n${places}\n\n${END}${after}`;
+}
