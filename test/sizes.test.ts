@@ -194,3 +194,21 @@ test("each change of size is an event with its reason", async () => {
   });
   await remove("told");
 });
+
+test("S4-L01, S3-67: a pool of real children grows with its queue and shrinks when it is over", async () => {
+  const sleeper = { kind: "command", program: process.execPath, args: ["-e", "setTimeout(() => {}, 400)"] };
+  await make({
+    id: "busy",
+    agents: [sleeper],
+    size: { min: 1, default: 1, max: 3 },
+    autoscale: { targetWaitMs: 100, targetPerAgent: 1, cooldownMs: 300 },
+  });
+  const tasks = Array.from({ length: 8 }, () => ({ prompt: "x" }));
+  expect((await ask("POST", "/v1/pools/busy/tasks/batch", { tasks })).status).toBe(201);
+  await expect.poll(async () => (await agents("busy")).length, { timeout: 20_000, interval: 20 }).toBe(3);
+  const done = async () =>
+    (await ask<{ items: TaskView[] }>("GET", "/v1/tasks?pool=busy&status=completed")).body.items.length;
+  await expect.poll(done, { timeout: 30_000 }).toBe(8);
+  await expect.poll(async () => (await agents("busy")).length, { timeout: 20_000 }).toBe(1);
+  await remove("busy");
+}, 60_000);

@@ -36,6 +36,7 @@ export type DueEntry =
   | { readonly kind: "review"; readonly atMs: number; readonly pool: PoolId }
   | { readonly kind: "spend"; readonly atMs: number; readonly pool: PoolId; readonly tenant: string }
   | { readonly kind: "budget_spent"; readonly atMs: number; readonly taskId: TaskId; readonly fence: number }
+  | { readonly kind: "autoscale"; readonly atMs: number; readonly pool: PoolId }
   | { readonly kind: "schedule"; readonly atMs: number; readonly scheduleId: string };
 
 /** Below this many entries nobody looks for dead ones. */

@@ -17,7 +17,7 @@ import type { Gate } from "./gate.ts";
 import type { Held } from "./held-line.ts";
 import type { Kill } from "./kill.ts";
 import type { Failure } from "./outcome.ts";
-import type { PoolMode, PoolOptions } from "./pool.ts";
+import type { PoolMode, PoolOptions, SizeWatch } from "./pool.ts";
 import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { RetiredEvent } from "./retired.ts";
@@ -258,6 +258,8 @@ export type VolatileEvent =
   | { readonly type: "pool.draining"; readonly pool: PoolId }
   /** A task waits for a faster agent; until then at the longest. */
   | { readonly type: "pool.held_back"; readonly pool: PoolId; readonly untilMs: number }
+  /** Its load has been looked at, because its size follows it. */
+  | { readonly type: "pool.watched"; readonly pool: PoolId; readonly watch: SizeWatch }
   /** What was held back is looked at again. */
   | { readonly type: "pool.reviewed"; readonly pool: PoolId }
   | { readonly type: "namespace.draining"; readonly matching: boolean };
@@ -333,6 +335,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "pool.quieted": false,
   "pool.draining": false,
   "pool.held_back": false,
+  "pool.watched": false,
   "pool.reviewed": false,
   "namespace.draining": false,
 };

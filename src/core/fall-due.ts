@@ -1,4 +1,5 @@
 /** What happens when its time has come. */
+import { lookAtSize } from "./autoscaling.ts";
 import { endClaim } from "./claim.ts";
 import type { DueEntry } from "./due.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
@@ -37,6 +38,10 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
     else if (task.spec.deadlineAtMs !== undefined && task.spec.deadlineAtMs <= turn.nowMs) {
       stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
     }
+    return;
+  }
+  if (entry.kind === "autoscale") {
+    if (isLive(state, entry)) lookAtSize(state, entry.pool, turn);
     return;
   }
   if (entry.kind === "review") {
@@ -119,6 +124,8 @@ export function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return state.overflow.get(entry.pool)?.find(entry.holdId) !== undefined;
     case "claim":
       return state.agents.get(entry.agentId)?.claim?.claimId === entry.claimId;
+    case "autoscale":
+      return state.pools.get(entry.pool)?.watch?.nextAtMs === entry.atMs;
     case "review":
       return state.pools.get(entry.pool)?.reviewAtMs === entry.atMs;
     case "spend":

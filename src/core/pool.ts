@@ -188,6 +188,15 @@ export interface PoolOptions {
   readonly tenantSpend?: SpendOptions | undefined;
 }
 
+/** What is seen of a pool whose size follows its load. */
+export interface SizeWatch {
+  /** The most tasks at a time, running and waiting, since `sinceMs`. */
+  readonly peak: number;
+  readonly sinceMs: number;
+  /** When it is looked at next. */
+  readonly nextAtMs: number;
+}
+
 /** An operator's word: `paused` takes tasks and starts none, `draining` takes none and starts none. */
 export type PoolMode = "running" | "paused" | "draining";
 
@@ -207,6 +216,8 @@ export interface Pool {
   reviewAtMs: number | undefined;
   /** When its size was changed last, since the engine started. */
   scaledAtMs: number | undefined;
+  /** Undefined while its size stays as it is. */
+  watch: SizeWatch | undefined;
   /** It is being deleted: takes no more, finishes what it has. */
   draining: boolean;
   mode: PoolMode;

@@ -12,6 +12,14 @@ export interface AutoscaleOptions {
 /** 5 s: what a caller waits without asking why. 60 s: long enough for a new agent to show what it changes. */
 export const AUTOSCALE_DEFAULTS: AutoscaleOptions = { targetWaitMs: 5_000, cooldownMs: 60_000 };
 
+/** A pool is looked at this often at least, and no more often. Milliseconds. */
+const CHECK_MS = { most: 1_000, least: 10 };
+
+/** Between two looks when nothing is known to be due before. */
+export function lookEveryMs({ targetWaitMs, cooldownMs }: AutoscaleOptions): number {
+  return Math.max(CHECK_MS.least, Math.min(CHECK_MS.most, Math.ceil(Math.min(targetWaitMs, cooldownMs) / 2)));
+}
+
 /** A pool as seen at one instant, and what it was like since its size changed last. */
 export interface Load {
   readonly size: number;

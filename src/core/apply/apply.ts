@@ -13,7 +13,7 @@ import * as tasks from "./tasks.ts";
 export function apply(state: NamespaceState, event: Event, nowMs: number): void {
   switch (event.type) {
     case "pool.created":
-      pools.addPool(state, event);
+      pools.addPool(state, event, nowMs);
       break;
     case "pool.changed":
       pools.changePool(state, event, nowMs);
@@ -59,6 +59,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "pool.held_back":
       poolOf(state, event.pool).reviewAtMs = event.untilMs;
       state.due.add({ kind: "review", atMs: event.untilMs, pool: event.pool });
+      break;
+    case "pool.watched":
+      pools.watchSize(state, event.pool, event.watch);
       break;
     case "pool.reviewed":
       poolOf(state, event.pool).reviewAtMs = undefined;

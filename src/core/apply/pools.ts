@@ -1,23 +1,25 @@
 /** Pools, their gates, and who waits for room in them. */
 import type { PoolId } from "../../base/ids.ts";
+import { lookEveryMs } from "../../policies/autoscale.ts";
 import { DrainRate } from "../../policies/drain-rate.ts";
 import { PoolLatency } from "../../policies/measure.ts";
 import { RetryBudget } from "../../policies/retry-budget.ts";
 import type { Event } from "../event.ts";
 import type { Gate } from "../gate.ts";
 import { HeldLine } from "../held-line.ts";
-import type { Pool } from "../pool.ts";
+import type { Pool, SizeWatch } from "../pool.ts";
 import { PoolQueue } from "../pool-queue.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { rosterChanged } from "./seat.ts";
 import { reviewSpending } from "./spending.ts";
 
-export function addPool(state: NamespaceState, event: Extract<Event, { type: "pool.created" }>): void {
+export function addPool(state: NamespaceState, event: Extract<Event, { type: "pool.created" }>, nowMs: number): void {
   const deadLetters = state.leftLetters.get(event.pool) ?? new Map();
   state.leftLetters.delete(event.pool);
   state.pools.set(event.pool, { ...newPool(event.pool, event), deadLetters });
   state.queues.set(event.pool, new PoolQueue(state.heldTypes));
   queueOf(state, event.pool).limitKeys(event.options.keyConcurrency);
+  beginWatch(state, event.pool, nowMs);
 }
 
 function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs: number }): Pool {
@@ -31,6 +33,7 @@ function newPool(id: PoolId, { options, atMs }: { options: Pool["options"]; atMs
     latency: new PoolLatency(),
     reviewAtMs: undefined,
     scaledAtMs: undefined,
+    watch: undefined,
     draining: false,
     mode: "running",
     counts: { agent: 0, dependencies: 0, delay: 0, retry: 0, leased: 0 },
@@ -58,7 +61,9 @@ export function changePool(
   const pool = poolOf(state, id);
   const before = pool.options.retry.budget;
   if (pool.options.keyConcurrency !== options.keyConcurrency) queueOf(state, id).limitKeys(options.keyConcurrency);
+  const sameWatch = JSON.stringify(pool.options.autoscale) === JSON.stringify(options.autoscale);
   pool.options = options;
+  if (!sameWatch || pool.watch === undefined) beginWatch(state, id, nowMs);
   const same = JSON.stringify(before) === JSON.stringify(options.retry.budget);
   if (!same) pool.retryBudget = budgetOf(options);
   for (const agentId of pool.agentIds) rosterChanged(state, agentOf(state, agentId), nowMs);
@@ -68,7 +73,22 @@ export function changePool(
 
 /** From now on it is seen what the new size does. */
 export function scalePool(state: NamespaceState, { pool, atMs }: Extract<Event, { type: "pool.scaled" }>): void {
-  poolOf(state, pool).scaledAtMs = atMs;
+  const scaled = poolOf(state, pool);
+  scaled.scaledAtMs = atMs;
+  if (scaled.watch !== undefined) scaled.watch = { ...scaled.watch, peak: 0, sinceMs: atMs };
+}
+
+/** Only where a size may follow anything: an agent of its own, and room between the bounds. */
+function beginWatch(state: NamespaceState, id: PoolId, nowMs: number): void {
+  const { autoscale, agents } = poolOf(state, id).options;
+  poolOf(state, id).watch = undefined;
+  if (autoscale === false || !agents.some(({ sized }) => sized)) return;
+  watchSize(state, id, { peak: 0, sinceMs: nowMs, nextAtMs: nowMs + lookEveryMs(autoscale) });
+}
+
+export function watchSize(state: NamespaceState, id: PoolId, watch: SizeWatch): void {
+  poolOf(state, id).watch = watch;
+  state.due.add({ kind: "autoscale", atMs: watch.nextAtMs, pool: id });
 }
 
 export function removePool(state: NamespaceState, id: PoolId): void {
