@@ -169,3 +169,39 @@ test("Retry-After is for as many places as the queue is over its limit, and the 
   // One waits after each completion; of those that are released none has to.
   expect([overfull(1), overfull(3)]).toEqual([1, 3]);
 });
+
+describe("those who wait for room", () => {
+  const full = (): World => {
+    const world = createWorld({ agents: ["ada"], pool: { queue: { overflow: "wait", limit: 2 } } });
+    for (const id of ["runs", "one", "two"]) world.submit({ id });
+    return world;
+  };
+
+  test("are let in before a newer one of the same turn, which then finds what is left", () => {
+    const world = full();
+    const held = { type: "submit", specs: [world.spec({ id: "held" })], partial: false, known: world.known() } as const;
+    expect(world.ask({ ...held, hold: 1 }).type).toBe("held");
+    const cancel = (id: string) => ({
+      type: "cancel",
+      taskId: world.task(id).spec.id,
+      reason: "",
+      known: world.known(),
+    });
+    const [, , reply] = world.turn([
+      cancel("one") as never,
+      cancel("two") as never,
+      { type: "submit", specs: [world.spec({ id: "newer" })], partial: false, known: world.known() },
+    ]);
+    expect(reply).toMatchObject({ type: "submitted" });
+    world.complete("runs");
+    world.complete("held");
+    expect(world.order).toEqual(["runs", "held", "newer"]);
+  });
+
+  test("are not those who would wait for ever: what never fits is refused at once", () => {
+    const world = full();
+    const specs = many(4).map((input) => world.spec(input));
+    const submit = { type: "submit", specs, partial: false, known: world.known(), hold: 1 } as const;
+    expect(refusal(() => world.ask(submit)).code).toBe("too_large");
+  });
+});

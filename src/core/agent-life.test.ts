@@ -1,7 +1,7 @@
 /** What an agent's record keeps, and what it forgets: over crashes, trials, restarts and a second joining. */
 import { describe, expect, test } from "vitest";
 import { TRIAL_MS } from "../policies/health.ts";
-import { createWorld, type World } from "../testing/world.ts";
+import { createWorld, refusal, type World } from "../testing/world.ts";
 
 const once = { maxAttempts: 1 };
 
@@ -221,4 +221,109 @@ test("S2-L03 a remote agent that shows itself was not dead: what it still runs i
   world.heartbeat("r", ["a"]);
   world.advance(30_000);
   expect(world.settlement("a").error?.code).toBe("poisoned");
+});
+
+test("at most half of a pool of three is unhealthy by its share: one", () => {
+  const pool = { breaker: false, health: { window: 10, minimum: 10 }, retry: once } as const;
+  const world = createWorld({ pool, agents: ["ada", "bob", "cyd"] });
+  for (const preferredAgent of ["ada", "bob"]) {
+    for (let n = 0; n < 10; n++) world.fail(world.submit({ preferredAgent }));
+  }
+  expect(["ada", "bob", "cyd"].map((name) => world.agent(name).health)).toEqual(["unhealthy", "degraded", "healthy"]);
+});
+
+test("the reason of an agent's health is that of its last outcomes", () => {
+  const pool = { breaker: false, health: { window: 10, minimum: 10 }, retry: once } as const;
+  const world = createWorld({ pool, agents: ["ada"] });
+  for (let n = 0; n < 10; n++) {
+    const id = world.submit();
+    if (n < 4) world.complete(id);
+    else world.fail(id);
+  }
+  expect(world.agent("ada")).toMatchObject({ health: "degraded", healthReason: "6 of its last 10 attempts failed" });
+  world.complete(world.submit());
+  world.complete(world.submit());
+  expect(world.agent("ada")).toMatchObject({ health: "degraded", healthReason: "6 of its last 10 attempts failed" });
+  for (let n = 0; n < 3; n++) world.complete(world.submit());
+  expect(world.agent("ada")).toMatchObject({ health: "degraded", healthReason: "5 of its last 10 attempts failed" });
+});
+
+describe("an operator's reset of an agent", () => {
+  const reset = (world: World): void =>
+    void world.ask({ type: "reset_agent", agentId: world.agent("ada").identity.id });
+
+  test("empties the window of one that is degraded: it is healthy, and its earlier failures do not count", () => {
+    const health = { window: 10, minimum: 5 };
+    const world = createWorld({ pool: { breaker: false, health, retry: once }, agents: ["ada"] });
+    for (let n = 0; n < 5; n++) {
+      const id = world.submit();
+      if (n < 3) world.complete(id);
+      else world.fail(id);
+    }
+    expect(world.agent("ada").health).toBe("degraded");
+    reset(world);
+    expect(world.agent("ada")).toMatchObject({ health: "healthy", healthReason: "" });
+    for (let n = 0; n < 4; n++) world.fail(world.submit());
+    expect(world.agent("ada").health).toBe("healthy");
+  });
+
+  test("begins the count of a closed breaker anew, and lets an open one try", () => {
+    const breaker = { consecutive: 3, ratio: null, openMs: 60_000, jitter: "none" } as const;
+    const world = createWorld({ pool: { breaker, retry: once }, agents: ["ada"] });
+    const fail = (count: number): void => {
+      for (let n = 0; n < count; n++) world.fail(world.submit());
+    };
+    fail(2);
+    reset(world);
+    fail(2);
+    expect(world.agent("ada").breaker.name).toBe("closed");
+    fail(1);
+    expect(world.agent("ada").breaker.name).toBe("open");
+    const ids = [world.submit(), world.submit()];
+    reset(world);
+    expect(ids.map((id) => world.status(id))).toEqual(["leased", "agent"]);
+  });
+});
+
+describe("joining", () => {
+  test("the name of a daemon that has crashed is a conflict: it comes back by itself", () => {
+    const world = createWorld({ agents: [{ name: "ada", kind: "daemon" }] });
+    world.crash("ada");
+    expect(refusal(() => world.join({ name: "ada" })).code).toBe("conflict");
+    expect(world.agent("ada").identity.kind).toBe("daemon");
+  });
+
+  test("again in place of a live agent is a sign of life", () => {
+    const world = createWorld({ agents: [{ name: "r", kind: "remote" }] });
+    world.advance(20_000);
+    world.join({ name: "r" }, { replace: true });
+    world.advance(29_999);
+    expect(world.agent("r").lifecycle).toBe("ready");
+    world.advance(1);
+    expect(world.agent("r").lifecycle).toBe("crashed");
+  });
+});
+
+test("an entry's own restart and probe options go before the pool's", () => {
+  const entry = { kind: "daemon", name: "ada", daemon: { program: "a-program" } } as const;
+  const restart = { delayMs: 7, jitter: "none" } as const;
+  const pool = { agents: [{ ...entry, restart, probe: { fall: 1 } }], restart: { delayMs: 900 }, probe: { fall: 3 } };
+  const world = createWorld({ pool, agents: [{ name: "ada", kind: "daemon" }] });
+  world.probe("ada", false);
+  expect(world.agent("ada").health).toBe("unhealthy");
+  world.crash("ada");
+  expect((world.agent("ada").retryAtMs ?? 0) - world.nowMs).toBe(7);
+});
+
+test("S3-07 the report that settled a task is repeated under its own fence only", () => {
+  const world = createWorld({ agents: ["ada", "bob"] });
+  world.submit({ id: "t" });
+  const older = world.lease("t")?.fence ?? 0;
+  world.fail("t");
+  const fence = world.lease("t")?.fence ?? 0;
+  const done = { name: "succeeded", resultBytes: 2 } as const;
+  world.report("t", done);
+  expect(world.report("t", done, fence)).toEqual({ type: "done" });
+  for (const other of [older, fence + 1])
+    expect(refusal(() => world.report("t", done, other)).code).toBe("stale_fence");
 });
