@@ -345,3 +345,51 @@ test("a task of a paused pool says what has to be resumed", () => {
   expect(story.summary).toContain("for its pool to be resumed");
   expect(story.change).toContain("pool main has to be resumed");
 });
+
+describe("free agents that are kept from a task", () => {
+  test("while a task that ran at three engine deaths runs by itself, the others are told so", () => {
+    const world = createWorld({ agents: ["ada", "bob"] });
+    world.submit({ id: "suspect" });
+    for (let n = 0; n < 3; n++) {
+      world.restart();
+      world.ask({ type: "recover" });
+      for (const name of ["ada", "bob"]) world.ready(name);
+    }
+    world.submit({ id: "late" });
+    const view = explained(world, "late");
+    expect(view.against).toEqual({ slot: 2 });
+    const free = world.runner("suspect") === "ada" ? "bob" : "ada";
+    expect(detail(view, free)).toBe("nothing else of the pool runs here until task suspect has ended");
+  });
+
+  test("one that is kept free for a task says for which", () => {
+    const world = createWorld({ agents: ["ada"] });
+    world.submit({ id: "runs" });
+    world.submit({ id: "late" });
+    const [agentId] = world.state.agents.keys();
+    if (agentId === undefined) throw new TypeError("expected an agent");
+    world.complete("runs");
+    expect(world.status("late")).toBe("leased");
+    world.submit({ id: "later" });
+    queueOf(world.state, MAIN).reservations.reserve(agentId, asTaskId("suspect"));
+    world.state.agents.get(agentId)?.runs.clear();
+    expect(detail(explained(world, "later"), "ada")).toBe("it is kept free for task suspect");
+  });
+
+  test("one that is at work is no place for a task that must run alone", () => {
+    const world = createWorld({ agents: [{ name: "ada", concurrency: 2 }] });
+    world.submit({ id: "runs" });
+    world.submit({ id: "runs-too" });
+    world.submit({ id: "suspect" });
+    world.complete("runs");
+    const suspect = world.task("suspect");
+    const [agent] = world.state.agents.values();
+    for (const run of agent?.runs.values() ?? []) if (run.taskId === suspect.spec.id) agent?.runs.delete(run.fence);
+    suspect.killers = [];
+    const view = { ...taskView(world.state, suspect, { body: {} }), status: "pending" as const };
+    suspect.state = { name: "waiting", reason: "agent" } as never;
+    expect(detail(explain(world.state, view, world.nowMs), "ada")).toBe(
+      "it is at work, and this task runs alone on its agent",
+    );
+  });
+});

@@ -1,5 +1,6 @@
 /** Why a task is where it is: what speaks against each agent comes from the code that decides, only the words are here. */
 import type { Agent } from "../core/agent.ts";
+import { needsEmptyAgent } from "../core/company.ts";
 import { Lane } from "../core/lane.ts";
 import { tasksAhead } from "../core/place.ts";
 import type { Pool } from "../core/pool.ts";
@@ -58,13 +59,28 @@ function consider(state: NamespaceState, task: Task, nowMs: number): Considered 
   const agents = agentsInOrder(state, pool).map((agent): ExplainedAgent => {
     const { id, name } = agent.identity;
     const reason = reasonAgainst(queue, agent, wanted, nowMs);
-    if (reason === undefined) return { id, name };
+    if (reason === undefined) {
+      const detail = keptFrom(queue, agent, task);
+      if (detail === undefined) return { id, name };
+      against.slot = (against.slot ?? 0) + 1;
+      return { id, name, reason: "slot", detail };
+    }
     against[reason] = (against[reason] ?? 0) + 1;
     const profile = queue.seats.profileOf(id) as Profile;
     if (reason === "isolation") return { id, name, reason, detail: `it ${notesOf(state, agent).join("; it ")}` };
     return { id, name, reason, detail: againstDetail(reason, { agent, profile, task, nowMs }) };
   });
   return { agents, against };
+}
+
+/** Free as it is, it has no slot for this task: somebody must be by himself. */
+function keptFrom({ reservations }: PoolQueue, agent: Agent, task: Task): string | undefined {
+  const { id: taskId } = task.spec;
+  if (needsEmptyAgent(task) && agent.runs.size > 0) return "it is at work, and this task runs alone on its agent";
+  if (reservations.allow(agent, taskId)) return undefined;
+  const reservedFor = reservations.taskOf(agent.identity.id);
+  if (reservedFor !== undefined && reservedFor !== taskId) return `it is kept free for task ${reservedFor}`;
+  return `nothing else of the pool runs here until task ${reservations.quietFor} has ended`;
 }
 
 function reasonAgainst(queue: PoolQueue, agent: Agent, wanted: Wanted, nowMs: number): Against | undefined {
