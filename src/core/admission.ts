@@ -11,7 +11,7 @@ import type { FingerprintOf } from "./quarantined.ts";
 import { isKeyKept } from "./retired.ts";
 import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
-import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
+import { type Awaited, type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** What was decided for one task. */
@@ -23,6 +23,7 @@ type Decision =
       readonly spec: TaskSpec;
       readonly resting: Resting;
       readonly waitsFor: readonly TaskId[];
+      readonly awaited: Awaited | undefined;
       readonly failedDependencies: readonly TaskId[];
       /** It can't run: this dependency has ended, and not well. */
       readonly broken: TaskId | undefined;
@@ -42,10 +43,12 @@ export function admit(
 ): Reply {
   const { specs, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
-  const cyclic = partial ? cyclesOf(specs) : NO_CYCLES;
   // Most tasks depend on nothing.
   const linked = specs.some((spec) => spec.dependencies.length > 0);
-  if (!partial && linked) refuseCycle(specs);
+  const isAwaited = linked && specs.some(({ id }) => state.dependents.has(id));
+  const openSpec = (id: TaskId): TaskSpec | undefined => (isAwaited ? state.tasks.get(id)?.spec : undefined);
+  const cyclic = partial ? cyclesOf(specs, openSpec) : NO_CYCLES;
+  if (!partial && linked) refuseCycle(specs, openSpec);
   const batch = new Set(linked ? specs.map((spec) => spec.id) : []);
   const planned = new Planned(specs.length);
   const facts = { known, planned, batch, behind, nowMs: turn.nowMs, fingerprintOf };
@@ -73,11 +76,14 @@ export function admit(
 }
 
 /** With `partial`, only the tasks of a cycle are refused. */
-function cyclesOf(specs: readonly TaskSpec[]): Map<TaskId, PoolError> {
+function cyclesOf(specs: readonly TaskSpec[], openSpec: (id: TaskId) => TaskSpec | undefined): Map<TaskId, PoolError> {
   const found = new Map<TaskId, PoolError>();
   for (;;) {
     try {
-      refuseCycle(specs.filter((spec) => !found.has(spec.id)));
+      refuseCycle(
+        specs.filter((spec) => !found.has(spec.id)),
+        openSpec,
+      );
       return found;
     } catch (error) {
       if (!isPoolError(error, "dependency_cycle")) throw error;
@@ -159,7 +165,12 @@ function decide(
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
   }
   refuseQuarantined(pool, spec, fingerprintOf);
-  const graph = resolveDependencies(state, spec, known, batch);
+  const awaitMs = pool.options.forwardReferencesMs;
+  const graph = resolveDependencies(state, spec, {
+    known,
+    batch,
+    awaitUntilMs: awaitMs > 0 ? nowMs + awaitMs : undefined,
+  });
   const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
   const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);
   if (graph.broken === undefined) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
@@ -210,9 +221,21 @@ function sameRequest(
 function resolveDependencies(
   state: NamespaceState,
   spec: TaskSpec,
-  known: Known,
-  batch: ReadonlySet<TaskId>,
-): { waitsFor: TaskId[]; failedDependencies: TaskId[]; broken: TaskId | undefined } {
+  {
+    known,
+    batch,
+    awaitUntilMs,
+  }: {
+    known: Known;
+    batch: ReadonlySet<TaskId> /** Undefined: all must be there. */;
+    awaitUntilMs: number | undefined;
+  },
+): {
+  waitsFor: TaskId[];
+  awaited: Awaited | undefined;
+  failedDependencies: TaskId[];
+  broken: TaskId | undefined;
+} {
   const waitsFor: TaskId[] = [];
   const failedDependencies: TaskId[] = [];
   const unknown: TaskId[] = [];
@@ -226,8 +249,14 @@ function resolveDependencies(
     } else if (fateOf({ spec }, status) !== "met") broken ??= id;
     else if (status !== "completed") failedDependencies.push(id);
   }
-  if (unknown.length > 0) throw unknownDependencies(unknown);
-  return { waitsFor, failedDependencies, broken };
+  if (unknown.length === 0) return { waitsFor, awaited: undefined, failedDependencies, broken };
+  if (awaitUntilMs === undefined) throw unknownDependencies(unknown);
+  return {
+    waitsFor: [...waitsFor, ...unknown],
+    awaited: { ids: unknown, untilMs: awaitUntilMs },
+    failedDependencies,
+    broken,
+  };
 }
 
 function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "open" | undefined {
@@ -250,7 +279,7 @@ function carryOut(
 ): Extract<Reply, { type: "submitted" }>["items"][number] {
   if (decision.name === "known") return { taskId: decision.taskId, created: false, expired: decision.expired };
   if (decision.name === "refused") return { error: decision.error };
-  const { spec, resting, waitsFor, failedDependencies } = decision;
+  const { spec, resting, waitsFor, awaited, failedDependencies } = decision;
   const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);
   const num = state.lastNum + 1;
   turn.record({
@@ -261,6 +290,7 @@ function carryOut(
     nearAtMs: nearAtMs(spec, turn.nowMs),
     resting,
     waitsFor,
+    awaited,
     failedDependencies,
   });
   return { taskId: spec.id, created: true };

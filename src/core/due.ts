@@ -16,6 +16,7 @@ export type DueEntry =
     }
   | { readonly kind: "deadline"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "near"; readonly atMs: number; readonly taskId: TaskId }
+  | { readonly kind: "awaited"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "wake"; readonly atMs: number; readonly taskId: TaskId }
   | { readonly kind: "budget"; readonly atMs: number; readonly pool: PoolId }
   | {

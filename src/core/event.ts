@@ -22,7 +22,7 @@ import type { Quarantined } from "./quarantined.ts";
 import type { SettledFacts } from "./record.ts";
 import type { RetiredEvent } from "./retired.ts";
 import type { Schedule } from "./schedule.ts";
-import type { Attempt, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
+import type { Attempt, Awaited, EngineDeaths, Priority, Settlement, TaskSpec } from "./task.ts";
 
 /** What a task waits for once it waits again. */
 export type Resting =
@@ -94,6 +94,8 @@ export type DurableEvent =
       readonly resting: Resting;
       /** Dependencies that have not ended yet. */
       readonly waitsFor: readonly TaskId[];
+      /** Those of them that nobody has submitted yet, and until when they are waited for. */
+      readonly awaited?: Awaited | undefined;
       readonly failedDependencies: readonly TaskId[];
     }
   /** It waits for something else now: its last dependency ended, its delay or backoff is over, or begins. */

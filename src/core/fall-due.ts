@@ -7,7 +7,7 @@ import { currentLease, expire, timeOut } from "./lease.ts";
 import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
 import { scheduleDue } from "./scheduling.ts";
-import { deadlineExceeded, freeHeldSlot, overspent, stopAndFinish } from "./settle.ts";
+import { deadlineExceeded, freeHeldSlot, giveUpAwaited, overspent, stopAndFinish } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
 import { checkSilence, forgetSilent, startAgain } from "./supervise.ts";
@@ -30,10 +30,11 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
     else expire(state, task, lease, turn);
     return;
   }
-  if (entry.kind === "deadline" || entry.kind === "wake" || entry.kind === "near") {
+  if (entry.kind === "deadline" || entry.kind === "wake" || entry.kind === "near" || entry.kind === "awaited") {
     const task = state.tasks.get(entry.taskId);
     if (task === undefined || task.state.name === "settled") return;
     if (entry.kind === "wake") wake(state, task, turn);
+    else if (entry.kind === "awaited") giveUpAwaited(state, task, turn);
     else if (entry.kind === "near") comesNear(task, turn);
     else if (task.spec.deadlineAtMs !== undefined && task.spec.deadlineAtMs <= turn.nowMs) {
       stopAndFinish(state, task, deadlineExceeded(turn.nowMs), turn);
@@ -111,6 +112,7 @@ export function isLive(state: NamespaceState, entry: DueEntry): boolean {
       return currentLease(state, entry) !== undefined;
     case "deadline":
     case "near":
+    case "awaited":
     case "wake": {
       const task = state.tasks.get(entry.taskId);
       return task !== undefined && task.state.name !== "settled";

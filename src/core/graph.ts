@@ -4,11 +4,17 @@ import type { TaskId } from "../base/ids.ts";
 import type { TaskSpec } from "./task.ts";
 
 /**
- * Refuses a cycle among the specs of a batch and names it. A cycle can only lie inside a batch, as a task that is
- * already known depends on older ones only.
+ * Refuses a cycle that the specs of a batch would close, and names it. It lies inside the batch, as a task that is
+ * already known depends on older ones only, unless somebody has waited for what is submitted now.
+ *
+ * @param openSpec - the open task of an id; given when tasks wait for some of the batch
  */
-export function refuseCycle(specs: readonly Pick<TaskSpec, "id" | "dependencies">[]): void {
-  const byId = new Map(specs.map((spec) => [spec.id, spec]));
+export function refuseCycle(
+  specs: readonly Linked[],
+  openSpec: (id: TaskId) => Linked | undefined = () => undefined,
+): void {
+  const batch = new Map(specs.map((spec) => [spec.id, spec]));
+  const byId = (id: TaskId): Linked | undefined => batch.get(id) ?? openSpec(id);
   const checked = new Set<TaskId>();
   for (const { id } of specs) {
     const cycle = findCycle(id, byId, checked);
@@ -19,10 +25,13 @@ export function refuseCycle(specs: readonly Pick<TaskSpec, "id" | "dependencies"
   }
 }
 
+/** A task, as far as others hang together with it. */
+type Linked = Pick<TaskSpec, "id" | "dependencies">;
+
 /** Depth first without recursion, so that a chain of any length needs no stack. */
 function findCycle(
   start: TaskId,
-  specs: ReadonlyMap<TaskId, Pick<TaskSpec, "dependencies">>,
+  specOf: (id: TaskId) => Linked | undefined,
   checked: Set<TaskId>,
 ): TaskId[] | undefined {
   const path: { id: TaskId; next: number }[] = [];
@@ -33,7 +42,7 @@ function findCycle(
   };
   if (!checked.has(start)) enter(start);
   for (let step = path[path.length - 1]; step !== undefined; step = path[path.length - 1]) {
-    const dependency = specs.get(step.id)?.dependencies[step.next];
+    const dependency = specOf(step.id)?.dependencies[step.next];
     if (dependency === undefined) {
       path.pop();
       onPath.delete(step.id);
@@ -45,7 +54,7 @@ function findCycle(
       const from = path.findIndex(({ id }) => id === dependency);
       return [...path.slice(from).map(({ id }) => id), dependency];
     }
-    if (specs.has(dependency) && !checked.has(dependency)) enter(dependency);
+    if (specOf(dependency) !== undefined && !checked.has(dependency)) enter(dependency);
   }
   return undefined;
 }

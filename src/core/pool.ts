@@ -182,6 +182,8 @@ export interface PoolOptions {
   /** Agents that may die with one task before it is taken for poison. 0 = any number. */
   readonly poisonLimit: number;
   readonly deadLetters: DeadLetterOptions;
+  /** How long a task may wait for dependencies that nobody has submitted yet. 0 = they are refused. */
+  readonly forwardReferencesMs: number;
   /** What the pool may spend in a window; then its tasks wait. Undefined = anything. */
   readonly spend?: SpendOptions | undefined;
   /** What each of its tenants may. */

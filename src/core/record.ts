@@ -1,7 +1,7 @@
 /** The durable part of a task, as a store keeps it and gives it back. */
 import type { AgentId, TaskId } from "../base/ids.ts";
 import type { Spent } from "./spend.ts";
-import type { Attempt, EngineDeaths, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
+import type { Attempt, Awaited, EngineDeaths, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
 
 /** What changes of an open task. Narrow: the spec is written once, beside it. */
 export interface OpenFacts {
@@ -30,6 +30,7 @@ export interface OpenFacts {
   readonly deaths?: EngineDeaths | undefined;
   readonly replays: number;
   readonly unmet: number;
+  readonly awaited?: Awaited | undefined;
   readonly failedDependencies: readonly TaskId[];
   readonly attempts: readonly Attempt[];
 }
@@ -74,6 +75,7 @@ export function openFacts(task: Task): OpenFacts {
     deaths: task.deaths,
     replays: task.replays,
     unmet: task.unmet,
+    awaited: task.awaited,
     failedDependencies: task.failedDependencies,
     attempts: task.attempts,
   };

@@ -57,7 +57,8 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
     for (const id of facts.spec.dependencies) {
       // One that has failed and was replayed is open again, and yet out of the way.
-      if (state.tasks.has(id) && !facts.failedDependencies.includes(id)) waitFor(state, id, facts.spec.id);
+      const isAhead = state.tasks.has(id) || facts.awaited?.ids.includes(id) === true;
+      if (isAhead && !facts.failedDependencies.includes(id)) waitFor(state, id, facts.spec.id);
     }
   }
   for (const quarantined of stored.quarantine) {
@@ -90,6 +91,7 @@ function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): vo
     deaths: facts.deaths,
     replays: facts.replays,
     unmet: facts.unmet,
+    awaited: facts.awaited,
     failedDependencies: facts.failedDependencies,
     attempts: facts.attempts,
   };

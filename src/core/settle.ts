@@ -289,6 +289,22 @@ export function overspent(state: NamespaceState, task: Task, { startedAtMs }: Le
   stopAndFinish(state, task, { ...settlement, deadLettered: true }, turn);
 }
 
+/** What it waits for has not come: as if it had failed. */
+export function giveUpAwaited(state: NamespaceState, task: Task, turn: Turn): void {
+  const { spec, awaited } = task;
+  if (awaited === undefined || awaited.untilMs > turn.nowMs || task.state.name !== "waiting") return;
+  const unknown = awaited.ids.filter((id) => !state.tasks.has(id));
+  if (unknown.length === 0) return;
+  if (spec.onDependencyFailure === "run") {
+    for (const dependency of unknown) meetDependency(task, { dependency, failed: true }, turn);
+    return;
+  }
+  const status = spec.onDependencyFailure === "fail" ? "failed" : "cancelled";
+  const message = `nobody has submitted its dependencies in time: ${unknown.join(", ")}`;
+  const error: TaskError = { code: "unknown_dependency", message, blame: "dependency", details: { unknown } };
+  stopAndFinish(state, task, { status, error, settledAtMs: turn.nowMs, deadLettered: status === "failed" }, turn);
+}
+
 export function deadlineExceeded(settledAtMs: number): Settlement {
   const error: TaskError = { code: "deadline_exceeded", message: "its deadline has passed" };
   return { status: "failed", error, settledAtMs, deadLettered: true };

@@ -146,6 +146,14 @@ export interface EngineDeaths {
 /** How many ended attempts a task remembers. */
 export const ATTEMPTS_KEPT = 50;
 
+/** Dependencies that nobody had submitted when the task came. */
+export interface Awaited {
+  /** Those that are not out of the way yet. */
+  readonly ids: readonly TaskId[];
+  /** What has not been submitted by then never will be. */
+  readonly untilMs: number;
+}
+
 /** What the core holds of a task. Written by `apply` only. */
 export interface Task {
   /** Admission number: grows by one per admitted task of the namespace. */
@@ -183,6 +191,7 @@ export interface Task {
   replays: number;
   /** Dependencies that have not completed yet. */
   unmet: number;
+  awaited: Awaited | undefined;
   /** Dependencies that failed or were cancelled, under the policy `run`. */
   failedDependencies: readonly TaskId[];
   /** The last `ATTEMPTS_KEPT` that ended. */
@@ -214,6 +223,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     deaths: undefined,
     replays: 0,
     unmet: 0,
+    awaited: undefined,
     failedDependencies: [],
     attempts: [],
     progress: undefined,

@@ -57,7 +57,12 @@ export class Handover {
   async #failures(ids: readonly TaskId[]): Promise<{ failedDependencies?: Record<string, Json> }> {
     if (ids.length === 0) return {};
     const { tasks } = await this.#options.store.facts(ids, []);
-    const failed = [...tasks].map(([id, { settlement }]): [TaskId, Json] => {
+    const failed = ids.map((id): [TaskId, Json] => {
+      const settlement = tasks.get(id)?.settlement;
+      // It was waited for, and never submitted.
+      if (settlement === undefined) {
+        return [id, { status: "unknown", error: { code: "unknown_dependency", message: "nobody has submitted it" } }];
+      }
       const { code = settlement.status, message = "" } = settlement.error ?? {};
       return [id, { status: settlement.status, error: { code, message } }];
     });

@@ -26,6 +26,7 @@ export type TaskFacts = Pick<
   | "lastFence"
   | "failedAgentIds"
   | "spent"
+  | "awaited"
   | "replays"
   | "attempts"
   | "progress"
@@ -33,7 +34,7 @@ export type TaskFacts = Pick<
 
 export function settledAsTask(facts: SettledFacts): TaskFacts {
   const state = { name: "settled", settlement: facts.settlement, fence: facts.lastFence } as const;
-  return { ...facts, spent: facts.spent, state, progress: undefined };
+  return { ...facts, spent: facts.spent, awaited: undefined, state, progress: undefined };
 }
 
 /** The public word for a state. */
@@ -163,7 +164,7 @@ function spendView(pool: Pool, { tenant }: TaskFacts["spec"]): TaskView["waiting
   return { reason: "spend", detail: `${who} has spent ${spent.words}`, until: iso(spent.untilMs) };
 }
 
-function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): TaskView["waiting"] {
+function waitingView(state: NamespaceState, { spec, state: now, awaited }: TaskFacts): TaskView["waiting"] {
   if (now.name !== "waiting") return undefined;
   if (now.reason === "agent" || now.reason === "retry") {
     const gates = closedFor(state, spec.type);
@@ -174,7 +175,7 @@ function waitingView(state: NamespaceState, { spec, state: now }: TaskFacts): Ta
     case "dependencies": {
       const on = spec.dependencies.filter((id) => {
         const open = state.tasks.get(id);
-        return open !== undefined && open.state.name !== "settled";
+        return open === undefined ? awaited?.ids.includes(id) === true : open.state.name !== "settled";
       });
       return { reason: "dependencies", on };
     }

@@ -201,6 +201,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     autoscale: false,
     probe: { intervalMs: 10_000, timeoutMs: 2_000, fall: 3, rise: 2 },
     poisonLimit: 3,
+    forwardReferencesMs: 0,
     deadLetters: { limit: 10_000 },
     ...given,
   };

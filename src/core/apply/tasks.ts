@@ -24,6 +24,7 @@ export function addTask(state: NamespaceState, event: Extract<Event, { type: "ta
   const task = newTask(num, spec, event.queuedAtMs);
   task.unmet = event.waitsFor.length;
   task.failedDependencies = event.failedDependencies;
+  task.awaited = event.awaited;
   task.nearAtMs = event.nearAtMs;
   state.lastNum = num;
   poolOf(state, spec.pool).totals.submitted += 1;
@@ -66,6 +67,7 @@ export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs
   state.retired.delete(id);
   need(state, task.spec, 1);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
+  if (task.awaited !== undefined) state.due.add({ kind: "awaited", atMs: task.awaited.untilMs, taskId: id });
   if (deadlineAtMs !== undefined) state.due.add({ kind: "deadline", atMs: deadlineAtMs, taskId: id });
   if (task.nearAtMs !== undefined) state.due.add({ kind: "near", atMs: task.nearAtMs, taskId: id });
   task.state = waitingState(resting);
@@ -84,7 +86,22 @@ export function need(state: NamespaceState, { dependencies }: TaskSpec, by: 1 | 
 export function meetDependency(state: NamespaceState, event: Extract<Event, { type: "task.dependency_met" }>): void {
   const task = taskOf(state, event.taskId);
   task.unmet -= 1;
+  awaitNoMore(state, task, [event.dependency]);
   if (event.failed) task.failedDependencies = [...task.failedDependencies, event.dependency];
+}
+
+/** Whoever comes under these ids later has nothing to tell the task. */
+function awaitNoMore(state: NamespaceState, task: Task, ids: readonly TaskId[]): void {
+  const { awaited } = task;
+  if (awaited === undefined) return;
+  for (const id of ids) {
+    if (!awaited.ids.includes(id)) continue;
+    const others = state.dependents.get(id)?.filter((other) => other !== task.spec.id) ?? [];
+    if (others.length > 0) state.dependents.set(id, others);
+    else state.dependents.delete(id);
+  }
+  const left = awaited.ids.filter((id) => !ids.includes(id));
+  task.awaited = left.length > 0 ? { ...awaited, ids: left } : undefined;
 }
 
 export function waitAgain(state: NamespaceState, event: Extract<Event, { type: "task.waiting" }>, nowMs: number): void {
@@ -197,6 +214,7 @@ export function close(state: NamespaceState, { taskId, settlement }: Extract<Eve
   const pool = poolOf(state, task.spec.pool);
   if (settlement.deadLettered) pool.deadLetters.set(taskId, task.num);
   state.dependents.delete(taskId);
+  awaitNoMore(state, task, task.awaited?.ids ?? []);
   need(state, task.spec, -1);
   pool.totals[settlement.status] += 1;
 }

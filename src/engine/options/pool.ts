@@ -95,6 +95,8 @@ export const poolSchema = z.strictObject({
   autoscale: z.union([z.literal(false), autoscaleSchema]).optional(),
   poisonLimit: count(0, 10_000).optional(),
   deadLetters: z.strictObject({ limit: count(0, 1_000_000).optional() }).optional(),
+  /** How long a task may wait for dependencies that nobody has submitted yet. 0 = they are refused. */
+  forwardReferencesMs: duration(0).optional(),
   /** What the pool may spend in a window of `perMs`; then its tasks wait, reason `spend`, until the window is over. */
   spend: spendSchema.optional(),
   /** What each tenant of the pool may. */
@@ -185,6 +187,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     health: parsed.health === false ? false : resolveHealth(parsed.health),
     // Two agents may die by accident with one task; three hardly do.
     poisonLimit: parsed.poisonLimit ?? 3,
+    forwardReferencesMs: parsed.forwardReferencesMs ?? 0,
     spend: parsed.spend,
     tenantSpend: parsed.tenantSpend,
     deadLetters: { limit: parsed.deadLetters?.limit ?? 10_000 },
