@@ -327,3 +327,38 @@ test("S3-07 the report that settled a task is repeated under its own fence only"
   for (const other of [older, fence + 1])
     expect(refusal(() => world.report("t", done, other)).code).toBe("stale_fence");
 });
+
+test("an agent whose run ended before `stopMs` is not degraded by it", () => {
+  const world = createWorld({ agents: ["ada"], pool: { stopMs: 1_000 } });
+  world.submit({ id: "t" });
+  world.cancel("t");
+  world.endRun("ada", "t");
+  world.advance(1_000);
+  expect(world.agent("ada").health).toBe("healthy");
+});
+
+test("S1-B03 who is degraded besides is tried all the same", () => {
+  const pool = { breaker: false, health: { consecutive: 3 }, retry: once, stopMs: 1_000, abandonMs: 600_000 } as const;
+  const world = createWorld({ pool, agents: [{ name: "ada", concurrency: 2 }] });
+  world.submit({ id: "deaf" });
+  world.cancel("deaf");
+  world.advance(1_000);
+  for (let n = 0; n < 3; n++) world.fail(world.submit());
+  expect([...world.agent("ada").findings.keys()].sort()).toEqual(["deaf", "passive"]);
+  expect(world.status(world.submit())).toBe("leased");
+});
+
+test("S2-L03 a death that one run tells is none for those whose driver vouches for the agent afterwards", () => {
+  const world = createWorld({
+    agents: [{ name: "d", kind: "daemon", concurrency: 2 }],
+    pool: { poisonLimit: 1, retry: { maxAttempts: 9 } },
+  });
+  for (const id of ["a", "b"]) world.submit({ id });
+  const error = { code: "agent_died", message: "gone" };
+  world.report("a", { name: "lost", blame: "agent", kill: true, error });
+  expect(world.status("b")).toBe("leased");
+  world.alive("d");
+  world.cancel("a");
+  world.crash("d");
+  expect(world.settlement("b").error?.code).toBe("poisoned");
+});

@@ -151,3 +151,15 @@ test("S0-B18 waiting, blocked, delayed, retrying and running tasks are counted a
   const counts = world.state.pools.values().next().value?.counts;
   expect(counts).toEqual({ agent: 1, dependencies: 1, delay: 1, retry: 1, leased: 1 });
 });
+
+test("the end of an earlier life's delay does not begin a later one that waits for longer", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.submit({ id: "t", runAtMs: world.nowMs + 200, deadlineAtMs: world.nowMs + 100 });
+  world.advance(100);
+  expect(world.status("t")).toBe("failed");
+  world.replay("t", { runAtMs: world.nowMs + 500, deadlineAtMs: undefined });
+  world.advance(499);
+  expect(world.status("t")).toBe("delay");
+  world.advance(1);
+  expect(world.status("t")).toBe("leased");
+});

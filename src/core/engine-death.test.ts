@@ -47,6 +47,17 @@ test("a task that ran at three deaths of the engine in a row runs alone, and at 
   expect(w.state.pools.get("main" as never)?.counts.leased).toBe(2);
 });
 
+test("a failure between two deaths is no settlement: the row goes on", () => {
+  const w = world({ retry: { maxAttempts: 9 } });
+  w.submit({ id: "t" });
+  death(w);
+  w.fail("t");
+  expect(deaths(w, "t")).toBe(1);
+  death(w);
+  death(w);
+  expect(deaths(w, "t")).toBe(3);
+});
+
 test("what killed the engine is quarantined, unless the pool does not look for poison", () => {
   for (const poisonLimit of [3, 0]) {
     const w = world({ poisonLimit });

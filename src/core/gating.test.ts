@@ -198,6 +198,13 @@ test("a failure that blames a dependency backs off when its gate is not known, n
   expect(world.state.gates.get("docs")?.available).toBe(false);
 });
 
+test("a gate that is set without types holds none, until it is told which", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.ask({ type: "set_gate", name: "new", available: false });
+  expect(world.state.gates.get("new")?.holds).toEqual([]);
+  expect(world.status(world.submit({ type: "discovery" }))).toBe("leased");
+});
+
 test("a failure of another blame closes no gate", () => {
   const world = gated(true);
   world.submit({ id: "t", type: "discovery" });

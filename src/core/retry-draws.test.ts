@@ -97,3 +97,40 @@ test("a replayed task earns once in its new life, not again after it was given b
   world.fail(last);
   expect(world.task(last).state).toMatchObject({ reason: "retry", held: true });
 });
+
+test("a task that is throttled again and again has earned once", () => {
+  const world = pool({ ratio: 1, windowMs: 600_000, floor: 0 });
+  const id = world.submit();
+  for (let n = 0; n < 3; n++) world.report(id, { name: "throttled", error, retryAfterMs: 0 });
+  world.fail(id);
+  expect(world.status(id)).toBe("leased");
+  world.fail(id);
+  expect(world.task(id).state).toMatchObject({ reason: "retry", held: true });
+});
+
+test("nobody overtakes those who wait for the budget, though it has grown meanwhile", () => {
+  const world = pool({ ratio: 0.5, windowMs: 600_000, floor: 1 });
+  const [one, two, three] = [world.submit(), world.submit(), world.submit()];
+  world.fail(one);
+  world.fail(two);
+  expect(world.task(two).state).toMatchObject({ reason: "retry", held: true });
+  for (let n = 0; n < 3; n++) world.submit();
+  world.fail(three);
+  expect(world.task(three).state).toMatchObject({ reason: "retry", held: true });
+  world.advance(10_000);
+  expect([world.status(two), world.status(three)]).toEqual(["leased", "leased"]);
+});
+
+test("a task that waited for the budget behind its backoff goes to the agent that failed it, without another backoff", () => {
+  const backoff = { baseMs: 100, factor: 1 };
+  const budget = { ratio: 0, windowMs: 1_000, floor: 1 };
+  const world = createWorld({ agents: ["ada"], pool: { retry: { budget, backoff, maxAttempts: 9 } } });
+  const id = world.submit();
+  world.fail(id);
+  world.advance(100);
+  world.fail(id);
+  world.advance(100);
+  expect(world.task(id).state).toMatchObject({ reason: "retry", held: true });
+  world.advance(900);
+  expect(world.runner(id)).toBe("ada");
+});

@@ -147,4 +147,11 @@ describe("with onStuck restart", () => {
     world.advance(stuckMs + 1);
     expect([world.agent("ada").health, kills(world)]).toEqual(["unhealthy", []]);
   });
+
+  test("S2-16 a daemon of a pool that only marks is not ended", () => {
+    const world = aWorld({ onStuck: "mark" }, { kind: "daemon" });
+    busy(world);
+    world.advance(stuckMs + 1);
+    expect([world.agent("ada").health, kills(world)]).toEqual(["unhealthy", []]);
+  });
 });
