@@ -75,7 +75,7 @@ async function measure(one: Case): Promise<Found> {
 }
 
 const wanted = CASES.filter(({ id }) => values.only === undefined || values.only.split(",").includes(id));
-const machine = factsOfMachine(Number(values.rounds));
+const machine = factsOfMachine({ rounds: Number(values.rounds), scale: Number(values.scale) });
 if (!values.json) console.log(`${machine}\n`);
 const found: Found[] = [];
 for (const one of wanted) {

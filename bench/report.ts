@@ -16,12 +16,13 @@ export interface Found {
   readonly lines: readonly Line[];
 }
 
-export function factsOfMachine(rounds: number): string {
+export function factsOfMachine({ rounds, scale }: { rounds: number; scale: number }): string {
   const memory = Math.round(totalmem() / 2 ** 30);
   const load = loadavg()[0]?.toFixed(1);
   const day = execFileSync("date", ["+%F"], { encoding: "utf8" }).trim();
   const cores = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`;
-  return `${day}, Node ${process.version}, ${cores}, ${memory} GiB, ${process.platform}; load ${load} when it began; ${rounds} rounds.`;
+  const size = scale === 1 ? "" : ` at ${scale} of the size that the titles say`;
+  return `${day}, Node ${process.version}, ${cores}, ${memory} GiB, ${process.platform}; load ${load} when it began; ${rounds} ${rounds === 1 ? "round" : "rounds"}${size}.`;
 }
 
 /** The middle, with the lowest and highest beside it where they differ by more than a tenth. */

@@ -1,7 +1,9 @@
 /** What the seats of a pool keep so that nobody has to look at all of them. */
 import { expect, test } from "vitest";
+import { asAgentId } from "../base/ids.ts";
+import { below, createRandom } from "../base/random.ts";
 import { PROVEN_SAMPLES, provenSuccessRate } from "../policies/balancer/score.ts";
-import { createWorld, MAIN, type World } from "../testing/world.ts";
+import { createWorld, MAIN, type World, type WorldOptions } from "../testing/world.ts";
 import type { Seats } from "./seats.ts";
 
 function seatsOf(world: World): Seats {
@@ -58,4 +60,74 @@ test("healthy agents go before others of another profile, and a preferred one go
   expect([first, second, third].map((id) => world.runner(id))).toEqual(["well", "fit", "ill"]);
   for (const id of [first, second, third]) world.complete(id);
   expect(world.runner(world.submit({ preferredAgent: "ill" }))).toBe("ill");
+});
+
+/** A pool whose only agent is degraded, because a run of it ignores its signal; it has slots left. */
+function degraded(pool: WorldOptions["pool"] = {}): World {
+  const world = createWorld({
+    agents: [{ name: "ill", concurrency: 9 }],
+    pool: { ...pool, stopMs: 5, abandonMs: 3_600_000 },
+  });
+  world.submit({ id: "deaf", timeoutMs: 10, maxAttempts: 1 });
+  world.start("deaf");
+  world.advance(10);
+  world.advance(5);
+  expect(world.agent("ill").health).toBe("degraded");
+  return world;
+}
+
+test("a full queue counts on a degraded agent that is free", () => {
+  const world = degraded({ queue: { limit: 0 } });
+  expect(world.runner(world.submit())).toBe("ill");
+});
+
+test.each([
+  { how: "by age", pool: {} },
+  { how: "by shares of the priorities", pool: { serving: {} } },
+  { how: "by points", pool: { strategy: "score" as const } },
+])("work goes to a degraded agent where nobody else is, also $how and by turns of keys", ({ pool }) => {
+  const world = degraded(pool);
+  expect(world.runner(world.submit())).toBe("ill");
+  expect(world.runner(world.submit({ fairnessKey: "k" }))).toBe("ill");
+});
+
+test("whoever is free stands in one list, the one of its health, at the place it knows; whoever is not, in none", () => {
+  const names = ["a", "b", "c", "d"];
+  const agents = names.map((name, n) => ({
+    name,
+    kind: "remote" as const,
+    concurrency: 2,
+    capabilities: n < 2 ? ["general", "x"] : [],
+  }));
+  const world = createWorld({ agents });
+  const random = createRandom(3);
+  const running: string[] = [];
+  let ailing = 0;
+  const pick = <T>(list: readonly T[]): T => list[below(random, list.length)] as T;
+  for (let n = 0; n < 400; n++) {
+    const name = pick(names);
+    const doing = below(random, 4);
+    const id = running[0];
+    if (doing === 0) running.push(world.submit());
+    else if (doing === 1 && id !== undefined && world.runner(id) !== undefined)
+      world.complete(running.shift() as string);
+    else if (doing === 2) world.claim(name, { max: 2 });
+    else {
+      const health = pick(["healthy", "degraded"] as const);
+      world.ask({ type: "heartbeat", agentId: asAgentId(name), attempts: [], health });
+    }
+    world.advance(1);
+    const groups = [...seatsOf(world).groups()];
+    const listed = groups.flatMap(({ free, freeAiling }) => [...free, ...freeAiling]);
+    expect(new Set(listed).size).toBe(listed.length);
+    for (const seat of seatsOf(world).all()) {
+      expect(listed.includes(seat)).toBe(seat.free !== undefined);
+      if (seat.free === undefined) continue;
+      const { free, freeAiling } = seat.group;
+      expect(seat.free).toBe(seat.agent.health === "healthy" ? free : freeAiling);
+      expect(seat.free[seat.freeAt]).toBe(seat);
+      if (seat.free === freeAiling) ailing += 1;
+    }
+  }
+  expect(ailing).toBeGreaterThan(50);
 });
