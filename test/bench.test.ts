@@ -33,7 +33,7 @@ test("every ratio is of a column, against a subject of its case; names and ids a
   expect(new Set(CASES.map(({ id }) => id)).size).toBe(CASES.length);
 });
 
-test("the command measures each subject in a process of its own, and takes ratios inside each round", () => {
+test("S4-B17 S3-B42 the command measures each subject in a process of its own, and takes ratios inside each round", () => {
   const words = "--only coordination,small --rounds 1 --scale 0.001 --no-peers --json".split(" ");
   const args = ["--conditions=troupe-source", "bench/main.ts", ...words];
   const { cases } = JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
