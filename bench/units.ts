@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { systemEntropy } from "../src/base/random.ts";
+import { quicklyChecked, taskSchema } from "../src/engine/options/task.ts";
 import { Outcomes } from "../src/policies/outcomes.ts";
 
 interface Case {
@@ -40,6 +41,11 @@ function outcomesViewed(): () => unknown {
 const CASES: readonly Case[] = [
   { name: "id of a task", plain: randomUUID, ours: systemEntropy.uuid },
   { name: "one more outcome", plain: outcomesCopied(), ours: outcomesViewed() },
+  {
+    name: "check of a task",
+    plain: () => taskSchema.safeParse({ prompt: "x", type: "review" }),
+    ours: () => quicklyChecked({ prompt: "x", type: "review" }),
+  },
 ];
 
 const TIMES = 300_000;

@@ -30,6 +30,8 @@ type Decision =
     };
 
 const NO_CYCLES: ReadonlyMap<TaskId, PoolError> = new Map();
+const NO_BATCH: ReadonlySet<TaskId> = new Set();
+const NOTHING_PLANNED = new Planned(1);
 
 /**
  * `behind`: others wait for room, so only what can start at once is taken. `waits`: who finds none waits for it with all
@@ -43,6 +45,11 @@ export function admit(
 ): Reply {
   const { specs, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
+  const facts = { known, behind, nowMs: turn.nowMs, fingerprintOf };
+  const [alone] = specs;
+  if (alone !== undefined && specs.length === 1 && !partial && alone.dependencies.length === 0) {
+    return admitOne(state, alone, { ...facts, planned: NOTHING_PLANNED, batch: NO_BATCH }, turn);
+  }
   // Most tasks depend on nothing.
   const linked = specs.some((spec) => spec.dependencies.length > 0);
   const isAwaited = linked && specs.some(({ id }) => state.dependents.has(id));
@@ -51,12 +58,11 @@ export function admit(
   if (!partial && linked) refuseCycle(specs, openSpec);
   const batch = new Set(linked ? specs.map((spec) => spec.id) : []);
   const planned = new Planned(specs.length);
-  const facts = { known, planned, batch, behind, nowMs: turn.nowMs, fingerprintOf };
   const decisions = specs.map((spec, index) => {
     try {
       const cycle = cyclic.get(spec.id);
       if (cycle !== undefined) throw cycle;
-      return decide(state, spec, facts);
+      return decide(state, spec, { ...facts, planned, batch });
     } catch (error) {
       if (!(error instanceof PoolError)) throw error;
       const waitsForIt = waits && error.details.limit === "queue";
@@ -72,6 +78,14 @@ export function admit(
   const items = decisions.map((decision) => carryOut(state, decision, turn));
   // Only now, so that those who depend on them within the batch are there to be told.
   for (const decision of decisions) if (decision.name === "take") endEarly(state, decision, turn);
+  return { type: "submitted", items };
+}
+
+/** Most submissions are one task that depends on nothing: then there is nothing else to be weighed. */
+function admitOne(state: NamespaceState, spec: TaskSpec, facts: Facts, turn: Turn): Reply {
+  const decision = decide(state, spec, facts);
+  const items = [carryOut(state, decision, turn)];
+  if (decision.name === "take") endEarly(state, decision, turn);
   return { type: "submitted", items };
 }
 
@@ -141,18 +155,17 @@ function needsOf(decision: Decision): readonly TaskId[] {
   return decision.name === "known" ? [decision.taskId] : [];
 }
 
-function decide(
-  state: NamespaceState,
-  spec: TaskSpec,
-  facts: {
-    known: Known;
-    planned: Planned;
-    batch: ReadonlySet<TaskId>;
-    behind: boolean;
-    nowMs: number;
-    fingerprintOf: FingerprintOf | undefined;
-  },
-): Decision {
+/** What a task is decided by, besides the state. */
+interface Facts {
+  readonly known: Known;
+  readonly planned: Planned;
+  readonly batch: ReadonlySet<TaskId>;
+  readonly behind: boolean;
+  readonly nowMs: number;
+  readonly fingerprintOf: FingerprintOf | undefined;
+}
+
+function decide(state: NamespaceState, spec: TaskSpec, facts: Facts): Decision {
   const { known, planned, batch, behind, nowMs, fingerprintOf } = facts;
   const pool = state.pools.get(spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
@@ -218,6 +231,9 @@ function sameRequest(
   });
 }
 
+type Resolved = Pick<Extract<Decision, { name: "take" }>, "waitsFor" | "awaited" | "failedDependencies" | "broken">;
+const DEPENDS_ON_NOTHING: Resolved = { waitsFor: [], awaited: undefined, failedDependencies: [], broken: undefined };
+
 function resolveDependencies(
   state: NamespaceState,
   spec: TaskSpec,
@@ -227,15 +243,12 @@ function resolveDependencies(
     awaitUntilMs,
   }: {
     known: Known;
-    batch: ReadonlySet<TaskId> /** Undefined: all must be there. */;
+    batch: ReadonlySet<TaskId>;
+    /** Undefined: all must be there. */
     awaitUntilMs: number | undefined;
   },
-): {
-  waitsFor: TaskId[];
-  awaited: Awaited | undefined;
-  failedDependencies: TaskId[];
-  broken: TaskId | undefined;
-} {
+): Resolved {
+  if (spec.dependencies.length === 0) return DEPENDS_ON_NOTHING;
   const waitsFor: TaskId[] = [];
   const failedDependencies: TaskId[] = [];
   const unknown: TaskId[] = [];
