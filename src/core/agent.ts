@@ -176,6 +176,8 @@ export interface Agent {
   warming: Warming | undefined;
   /** It came out of quarantine and has not been stable since. */
   onTrial: boolean;
+  /** It works badly, and is begun anew then. */
+  replaceAtMs: number | undefined;
   /** When a crashed or quarantined agent is tried again. */
   retryAtMs: number | undefined;
   /** Probes in a row. */

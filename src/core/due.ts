@@ -30,6 +30,7 @@ export type DueEntry =
   | { readonly kind: "rested"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "recheck"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "retry_agent"; readonly atMs: number; readonly agentId: AgentId }
+  | { readonly kind: "replace"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "silent"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "leave"; readonly atMs: number; readonly agentId: AgentId }
   | { readonly kind: "gone"; readonly atMs: number; readonly agentId: AgentId }

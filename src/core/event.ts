@@ -222,6 +222,13 @@ export type VolatileEvent =
       readonly untilMs: number;
       readonly cooldownMs: number;
     }
+  /** It works badly and is begun anew at that instant, which counts as a restart; undefined = it is well again. */
+  | {
+      readonly type: "agent.replacing";
+      readonly agentId: AgentId;
+      readonly atMs: number | undefined;
+      readonly restartsAtMs: readonly number[];
+    }
   /** Time has passed for it: a rest, an open breaker or a trial may be over. */
   | { readonly type: "agent.refreshed"; readonly agentId: AgentId }
   | {
@@ -319,6 +326,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "agent.spawned": false,
   "agent.lifecycle": false,
   "agent.health": false,
+  "agent.replacing": false,
   "agent.rests": false,
   "agent.refreshed": false,
   "agent.breaker": false,

@@ -6,6 +6,7 @@ import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, timeOut } from "./lease.ts";
 import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
+import { replace } from "./replace.ts";
 import { scheduleDue } from "./scheduling.ts";
 import { deadlineExceeded, freeHeldSlot, giveUpAwaited, overspent, stopAndFinish } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
@@ -85,6 +86,9 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
       break;
     case "retry_agent":
       if (agent.retryAtMs !== undefined && agent.retryAtMs <= turn.nowMs) startAgain(state, agent, turn);
+      break;
+    case "replace":
+      replace(state, entry.agentId, entry.atMs, turn);
       break;
     case "silent":
       checkSilence(state, agent, turn);

@@ -43,6 +43,8 @@ export interface NamespaceState {
   readonly leftLetters: Map<PoolId, Map<TaskId, number>>;
   /** Tasks that left the store lately. */
   readonly retired: Set<TaskId>;
+  /** Agents that have become unhealthy in this turn. */
+  readonly ailing: Set<AgentId>;
   /** Agents that go once they are idle. */
   readonly dismissed: Set<AgentId>;
   readonly due: Due;
@@ -83,6 +85,7 @@ export function emptyState(epoch: number): NamespaceState {
     leftLetters: new Map(),
     retired: new Set(),
     dismissed: new Set(),
+    ailing: new Set(),
     due: new Due(),
     dirty: new Set(),
     choosers: new Map(),

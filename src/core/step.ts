@@ -14,6 +14,7 @@ import { changeAgent, drainAgent, failAgent, recoverAgent, verifyCapability } fr
 import { admitHeld, letGo, refuseHeld, submit } from "./overflow.ts";
 import { changePool, createPool, deletePool, drainPool, setMode } from "./pool-life.ts";
 import { releasePayload } from "./quarantine.ts";
+import { replaceAiling } from "./replace.ts";
 import { retire } from "./retire.ts";
 import { createSchedule, deleteSchedule, pauseSchedule, scheduleServed } from "./scheduling.ts";
 import { notFound, report, stale } from "./settle.ts";
@@ -150,6 +151,7 @@ export function matchLast(state: NamespaceState, turn: Turn): void {
   while (state.overflow.size > 0 && [...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) {
     matchReady(state, turn);
   }
+  replaceAiling(state, turn);
   letGoDismissed(state, turn);
   answerClaims(state, turn);
 }

@@ -1,7 +1,7 @@
 /** The life of agents: they come up, die, are started again or left alone, fall silent and go. */
 import { PoolError } from "../base/errors.ts";
 import type { AgentId, PoolId } from "../base/ids.ts";
-import { afterDeath, type RestartOptions } from "../policies/restart.ts";
+import { afterDeath } from "../policies/restart.ts";
 import { type Agent, type AgentIdentity, identityNow, isWatched, type LastExit, type Lifecycle } from "./agent.ts";
 import { FORGET_SILENT_MS } from "./apply/agents.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
@@ -12,7 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import type { AgentTemplate, Pool } from "./pool.ts";
 import { newIsolation } from "./spawn.ts";
 import { type NamespaceState, poolOf, queueOf } from "./state.ts";
-import { templateOf } from "./template.ts";
+import { restartOptions, templateOf } from "./template.ts";
 import type { Turn } from "./turn.ts";
 import { beginAnew, probeBreaker } from "./work-record.ts";
 
@@ -162,7 +162,16 @@ export function exited(state: NamespaceState, command: Extract<Command, { type: 
   const lastExit: LastExit = { code, signal, reason, logTail, atMs: turn.nowMs };
   if (agent.leaving?.stopping === true) return stopped(state, agentId, lastExit, turn);
   endAllOn(state, agentId, death(exit), turn);
-  const decision = afterDeath(agent, turn.nowMs, turn.random, restartOptions(state, agent));
+  if (isLeftAlone(state, agent)) {
+    turn.record({ type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs, lastExit });
+    return DONE;
+  }
+  const decision = afterDeath(
+    agent,
+    turn.nowMs,
+    turn.random,
+    restartOptions(poolOf(state, agent.identity.pool), agent.identity),
+  );
   const crashed = { type: "agent.lifecycle", agentId, lifecycle: "crashed", atMs: turn.nowMs, lastExit } as const;
   if (decision.name === "restart") {
     turn.record({ ...crashed, restartsAtMs: decision.counted, retryAtMs: turn.nowMs + decision.delayMs });
@@ -180,15 +189,29 @@ export function exited(state: NamespaceState, command: Extract<Command, { type: 
   return DONE;
 }
 
+/** Its pool replaces the dead only while fewer than `size.min` others can work. */
+function isLeftAlone(state: NamespaceState, { identity }: Agent): boolean {
+  const pool = poolOf(state, identity.pool);
+  return restartOptions(pool, identity).upTo === "min" && working(state, pool, identity.id) >= pool.options.size.min;
+}
+
+/** Agents that can work, or will by themselves; without one that doesn't count. */
+export function working(state: NamespaceState, pool: Pool, without?: AgentId): number {
+  let count = 0;
+  for (const id of pool.agentIds) {
+    const agent = state.agents.get(id);
+    if (agent === undefined || id === without || agent.health === "unhealthy" || agent.identity.dismissed) continue;
+    if (SERVING.includes(agent.lifecycle) || agent.retryAtMs !== undefined) count += 1;
+  }
+  return count;
+}
+
+const SERVING: readonly Lifecycle[] = ["starting", "ready", "restarting"];
+
 function death({ code, signal, reason, asked }: Extract<Command, { type: "agent_exited" }>["exit"]): Outcome {
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
   const message = `its agent died ${how}${reason === "" ? "" : `: ${reason}`}`;
   return { name: "lost", blame: "agent", kill: asked !== true, error: { code: "agent_died", message } };
-}
-
-function restartOptions(state: NamespaceState, agent: Agent): RestartOptions {
-  const pool = poolOf(state, agent.identity.pool);
-  return templateOf(pool, agent.identity)?.restart ?? pool.options.restart;
 }
 
 /** The delay is over: it is started again, with nothing of what it had. */

@@ -1,4 +1,5 @@
 /** From an entry of a pool's `agents` to agents, and back. */
+import type { RestartOptions } from "../policies/restart.ts";
 import type { AgentIdentity } from "./agent.ts";
 import type { AgentTemplate, Pool, PoolOptions } from "./pool.ts";
 
@@ -9,6 +10,10 @@ export function templateOf(
 ): AgentTemplate | undefined {
   if (kind === "remote") return undefined;
   return options.agents.find((template) => template.name === name) ?? options.agents[entry ?? -1];
+}
+
+export function restartOptions(pool: Pick<Pool, "options">, identity: AgentIdentity): RestartOptions {
+  return templateOf(pool, identity)?.restart ?? pool.options.restart;
 }
 
 /** What an agent has of its entry. */

@@ -3,7 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AgentError } from "../agents/agent-error.ts";
+import type { AgentCall } from "../agents/function.ts";
 import { isPoolError } from "../base/errors.ts";
+import { createVirtualClock } from "../testing/virtual-clock.ts";
 import { functionAgent } from "./library/agents.ts";
 import type { Pool } from "./library/pool.ts";
 import { createPool } from "./library/troupe.ts";
@@ -116,6 +119,57 @@ describe("a pool in process", () => {
     for (const end of ends) end();
     expect(await both).toEqual(["late", "late"]);
     expect(pool.agents()).toHaveLength(1);
+  });
+});
+
+describe("a trio", () => {
+  test("S4-11, S4-L06: a worker that fails three times in a row is replaced, under its name and id", async () => {
+    const clock = createVirtualClock();
+    const seen: unknown[] = [];
+    const run = ({ memory, task }: AgentCall) => {
+      memory.set("calls", (Number(memory.get("calls")) || 0) + 1);
+      seen.push(memory.get("calls"));
+      if (task.prompt === "bad") throw new AgentError({ message: "no", blame: "agent" });
+      return "good";
+    };
+    const pool = await open({ preset: "trio", id: "t", agents: [{ kind: "function", run }], clock });
+    const before = pool.agents();
+    const call = (prompt: string) => pool.execute({ prompt, preferredAgent: "t-worker-1" }).catch(() => "failed");
+    for (let n = 0; n < 3; n++) expect(await call("bad")).toBe("failed");
+    expect(pool.agents().map(({ health }) => health)).toEqual(["healthy", "unhealthy", "healthy"]);
+    await clock.advance(1_000);
+    await clock.settle();
+    const after = pool.agents();
+    expect(after.map(({ id, name }) => [id, name])).toEqual(before.map(({ id, name }) => [id, name]));
+    expect(after.map(({ health, lifecycle, restarts }) => [health, lifecycle, restarts])).toEqual([
+      ["healthy", "ready", 0],
+      ["healthy", "ready", 1],
+      ["healthy", "ready", 0],
+    ]);
+    expect(after[1]?.toolSessionId).not.toBe(before[1]?.toolSessionId);
+    expect(await call("fine")).toBe("good");
+    expect(seen).toEqual([1, 2, 3, 1]);
+  });
+
+  test("S4-11: a worker that hangs for 300 s is replaced, its signal aborted and its task failed", async () => {
+    const clock = createVirtualClock();
+    let aborted = false;
+    const run = ({ signal, task }: AgentCall) => {
+      if (task.prompt !== "hang") return "good";
+      signal.addEventListener("abort", () => (aborted = true));
+      return new Promise(() => {});
+    };
+    const pool = await open({ preset: "trio", id: "t", agents: [{ kind: "function", run }], clock });
+    const hung = pool.execute({ prompt: "hang", preferredAgent: "t-worker-0" }).catch((error: unknown) => error);
+    await clock.settle();
+    await clock.advance(300_001);
+    expect(pool.agents()[0]).toMatchObject({ health: "unhealthy", lifecycle: "ready" });
+    await clock.advance(1_000);
+    await clock.settle();
+    expect(isPoolError(await hung)).toBe(true);
+    expect(aborted).toBe(true);
+    expect(pool.agents()[0]).toMatchObject({ health: "healthy", lifecycle: "ready", restarts: 1, activity: "idle" });
+    expect(await pool.execute({ prompt: "x", preferredAgent: "t-worker-0" })).toBe("good");
   });
 });
 

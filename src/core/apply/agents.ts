@@ -49,6 +49,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     readyAtMs: undefined,
     warming: undefined,
     onTrial: false,
+    replaceAtMs: undefined,
     retryAtMs: undefined,
     probes: { good: 0, bad: 0 },
     lastExit: undefined,
@@ -75,6 +76,7 @@ export function changeAgent(state: NamespaceState, identity: AgentIdentity, nowM
   if (!sameRate) agent.rate = rateOf(state, identity);
   isolate(state, agent, identity.isolation, nowMs);
   hearOperator(agent, nowMs);
+  if (agent.health === "unhealthy") state.ailing.add(identity.id);
   if (identity.dismissed) state.dismissed.add(identity.id);
   queueOf(state, identity.pool).seats.seat(agent);
   rosterChanged(state, agent, nowMs);
@@ -125,6 +127,7 @@ export function moveAgent(
   // A crash that is followed by a restart, not by a quarantine, ends the trial: it had been stable.
   if (event.lifecycle === "crashed" && event.retryAtMs !== undefined) agent.onTrial = false;
   agent.lifecycle = event.lifecycle;
+  agent.replaceAtMs = undefined;
   if (event.lifecycle !== "draining") {
     agent.leaving = undefined;
     state.leaving.delete(event.agentId);
@@ -193,6 +196,14 @@ export function setBreaker(
     }
   }
   rosterChanged(state, agent, nowMs);
+}
+
+export function planReplacement(state: NamespaceState, event: Extract<Event, { type: "agent.replacing" }>): void {
+  const { agentId, atMs, restartsAtMs } = event;
+  const agent = agentOf(state, agentId);
+  agent.replaceAtMs = atMs;
+  agent.restartsAtMs = restartsAtMs;
+  if (atMs !== undefined) state.due.add({ kind: "replace", atMs, agentId });
 }
 
 export function restAgent(state: NamespaceState, event: Extract<Event, { type: "agent.rests" }>, nowMs: number): void {

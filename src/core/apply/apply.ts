@@ -106,10 +106,14 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "agent.health": {
       const agent = agentOf(state, event.agentId);
       hear(agent, event, nowMs);
+      if (agent.health === "unhealthy") state.ailing.add(event.agentId);
       if (event.source === "passive") forgetInTime(state, agent);
       rosterChanged(state, agent, nowMs);
       break;
     }
+    case "agent.replacing":
+      agents.planReplacement(state, event);
+      break;
     case "agent.rests":
       agents.restAgent(state, event, nowMs);
       break;
