@@ -104,3 +104,14 @@ test("utilisation is never above 1, whenever the attempts that ended had begun",
   ring.worked(MINUTE, 10 * MINUTE);
   expect(analyse(ring.sums(2 * MINUTE), NOTHING).utilisation).toBe(1);
 });
+
+test("cancelled tasks are ends, so that there is a throughput, but no failures", () => {
+  const ring = new ActivityRing(0);
+  ring.completed(1, 5);
+  ring.cancelled(1);
+  ring.cancelled(1);
+  expect(analyse(ring.sums(MINUTE), NOTHING)).toMatchObject({ throughputPerHour: 60, errorRate: 0 });
+  const none = new ActivityRing(0);
+  none.cancelled(1);
+  expect(analyse(none.sums(MINUTE), NOTHING)).toMatchObject({ throughputPerHour: 0, errorRate: null });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AUTOSCALE_DEFAULTS, type Load, resize } from "./autoscale.ts";
+import { AUTOSCALE_DEFAULTS, type Load, lookEveryMs, resize } from "./autoscale.ts";
 
 const aLoad = (load: Partial<Load> = {}): Load => ({
   size: 4,
@@ -82,6 +82,17 @@ describe("shrinking", () => {
       expect(target({ size, concurrency: 4, running: peak, peak }, options)).toBeUndefined();
     }
   });
+});
+
+test("as many stay as `targetPerAgent` asks for at the busiest moment, rounded up", () => {
+  expect(target({ size: 8, concurrency: 9, peak: 7 }, { targetPerAgent: 2 })).toBe(4);
+  expect(target({ size: 8, concurrency: 9, peak: 8 }, { targetPerAgent: 2 })).toBe(4);
+  expect(target({ size: 8, concurrency: 9, peak: 9 }, { targetPerAgent: 2 })).toBe(5);
+});
+
+test("a pool is looked at twice in the shorter of its times, within 10 ms and a second", () => {
+  const every = (targetWaitMs: number, cooldownMs: number): number => lookEveryMs({ targetWaitMs, cooldownMs });
+  expect([every(5_000, 60_000), every(901, 60_000), every(60_000, 700), every(7, 100)]).toEqual([1_000, 451, 350, 10]);
 });
 
 test("fewer than size.min are brought up to it at once", () => {

@@ -71,3 +71,13 @@ describe("the advice to come back", () => {
     expect(rate.retryAfterMs(1, 300_200)).toBe(left);
   });
 });
+
+test("what happened within the last minute counts: one slow departure among quick ones changes little", () => {
+  const rate = new DrainRate();
+  rate.joined(1, 0);
+  for (let n = 1; n <= 20; n++) rate.departed(2, n * 1_000);
+  rate.departed(2, 30_000);
+  const placesMs = rate.retryAfterMs(10, 30_000);
+  expect(placesMs).toBeGreaterThan(10_000);
+  expect(placesMs).toBeLessThan(20_000);
+});

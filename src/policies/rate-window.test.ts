@@ -38,3 +38,17 @@ test("an hour of silence empties it, and instants never go back", () => {
   window.add(2, START);
   expect(window.used(START)).toBe(2);
 });
+
+test("what has gone stays gone, also after its second was used again", () => {
+  const window = new RateWindow();
+  window.add(1, 0);
+  window.add(1, 60_000);
+  expect(window.used(60_000)).toBe(1);
+  expect([window.used(119_999), window.used(120_000), window.used(180_000)]).toEqual([1, 0, 0]);
+});
+
+test("asked later and nothing else, it knows that there is room", () => {
+  const window = new RateWindow();
+  window.add(1, 0);
+  expect(window.freeAtMs(1, 61_000)).toBe(61_000);
+});
