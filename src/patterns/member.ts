@@ -8,9 +8,10 @@ import type { Candidate } from "../policies/balancer/balancer.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
 import type { HealthOptions } from "../policies/health.ts";
 import { type Measure, newMeasure, observe, type PoolLatency } from "../policies/measure.ts";
+import { Outcomes } from "../policies/outcomes.ts";
 import { type Fault, isAgentsFault } from "./fault.ts";
 import { LiveBreaker, type OnTransition, type Permit } from "./live-breaker.ts";
-import { type HealthVerdict, judge, type PastCall, recentCalls } from "./passive-health.ts";
+import { type HealthVerdict, verdictOf } from "./passive-health.ts";
 import { type CallStats, iso, Tally } from "./tally.ts";
 
 /** What an agent is added with. */
@@ -66,7 +67,7 @@ export class Member<T> implements Candidate {
   readonly #overdue = new Set<Run>();
   #measure = newMeasure();
   #tally = new Tally();
-  #calls: readonly PastCall[] = [];
+  #calls = Outcomes.NONE;
   #isDetached = false;
   #restUntilMs = Number.NEGATIVE_INFINITY;
   #restMs = 0;
@@ -90,7 +91,7 @@ export class Member<T> implements Candidate {
       clock,
       random,
       onTransition: (from, to, reason) => {
-        if (to === "closed") this.#calls = [];
+        if (to === "closed") this.#calls = Outcomes.NONE;
         return this.#isDetached ? undefined : onTransition?.(this.id, from, to, reason);
       },
     });
@@ -135,9 +136,9 @@ export class Member<T> implements Candidate {
   }
 
   verdict(): HealthVerdict {
-    if (!this.#calls.some(({ failed }) => failed)) return HEALTHY;
+    if (this.#calls.failures === 0) return HEALTHY;
     const { health } = this.#rules;
-    return judge(recentCalls(this.#calls, this.#nowMs(), health), health);
+    return verdictOf(this.#calls.within(this.#nowMs(), health.maxAgeMs), health);
   }
 
   /** An unhealthy agent is tried by the permits of its half-open breaker, else now and then. */
@@ -211,7 +212,7 @@ export class Member<T> implements Candidate {
   reset(): void {
     this.#tally = new Tally();
     this.#measure = newMeasure();
-    this.#calls = [];
+    this.#calls = Outcomes.NONE;
     this.#restUntilMs = Number.NEGATIVE_INFINITY;
     this.#restMs = 0;
     this.#lastBegunMs = Number.NEGATIVE_INFINITY;
@@ -247,7 +248,7 @@ export class Member<T> implements Candidate {
     const nowMs = this.#nowMs();
     const { latency, health } = this.#rules;
     observe(this.#measure, { type, succeeded, tookMs, endedAtMs: nowMs }, latency);
-    this.#calls = recentCalls([...this.#calls, { atMs: nowMs, failed: !succeeded }], nowMs, health);
+    this.#calls = this.#calls.with({ atMs: nowMs, failed: !succeeded }, health);
   }
 
   /** The later of old and new. */

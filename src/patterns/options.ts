@@ -4,10 +4,19 @@ import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { invalid } from "../base/errors.ts";
 import { createSystemRandom, type Random } from "../base/random.ts";
-import { parseWith } from "../engine/options/parse.ts";
+import { given as known, parseWith } from "../engine/options/parse.ts";
+import {
+  backoffSchema,
+  breakerSchema,
+  resolveBreaker as completeBreaker,
+  resolveHealth as completeHealth,
+  healthSchema,
+  retryBudgetSchema,
+} from "../engine/options/record.ts";
+import { count, duration, LONGEST_MS, share } from "../engine/options/words.ts";
 import type { BackoffOptions } from "../policies/backoff.ts";
-import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
-import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
+import type { BreakerOptions } from "../policies/breaker/options.ts";
+import type { HealthOptions } from "../policies/health.ts";
 import { RETRY_BUDGET_DEFAULTS, type RetryBudgetOptions } from "../policies/retry-budget.ts";
 import type { CallLimits } from "./call.ts";
 
@@ -37,52 +46,6 @@ const MOST_RETRIES = 1_000;
 /** A function that ignores its signal keeps its slot for a minute. */
 const ABANDON_MS = 60_000;
 
-/** 30 days: nothing that is bounded by a duration may wait longer. */
-const LONGEST_MS = 30 * 24 * 3_600_000;
-
-const count = (min: number, max: number) => z.int().min(min).max(max);
-const duration = (minMs: number) => z.number().min(minMs).max(LONGEST_MS);
-const share = z.number().min(0).max(1);
-const jitter = z.enum(["full", "equal", "none"]);
-
-const breakerSchema = z.strictObject({
-  consecutive: count(1, 1_000_000).default(BREAKER_DEFAULTS.consecutive),
-  ratio: z.number().gt(0).max(1).nullable().default(BREAKER_DEFAULTS.ratio),
-  window: count(1, 1_000).default(BREAKER_DEFAULTS.window),
-  minimum: count(1, 1_000).default(BREAKER_DEFAULTS.minimum),
-  maxAgeMs: duration(1).default(BREAKER_DEFAULTS.maxAgeMs),
-  openMs: duration(0).default(BREAKER_DEFAULTS.openMs),
-  factor: z.number().min(1).max(100).default(BREAKER_DEFAULTS.factor),
-  capMs: duration(0).default(BREAKER_DEFAULTS.capMs),
-  jitter: jitter.default(BREAKER_DEFAULTS.jitter),
-  permits: count(1, 1_000).default(BREAKER_DEFAULTS.permits),
-  permitMs: duration(1).default(BREAKER_DEFAULTS.permitMs),
-  successes: count(1, 1_000).default(BREAKER_DEFAULTS.successes),
-  probeHalfOpens: z.boolean().default(BREAKER_DEFAULTS.probeHalfOpens),
-});
-
-const healthSchema = z.strictObject({
-  window: count(1, 1_000).default(HEALTH_DEFAULTS.window),
-  minimum: count(1, 1_000).default(HEALTH_DEFAULTS.minimum),
-  maxAgeMs: duration(1).default(HEALTH_DEFAULTS.maxAgeMs),
-  degraded: share.default(HEALTH_DEFAULTS.degraded),
-  unhealthy: share.default(HEALTH_DEFAULTS.unhealthy),
-  consecutive: count(1, 1_000).optional(),
-});
-
-const backoffSchema = z.strictObject({
-  baseMs: duration(0).default(CALL_BACKOFF.baseMs),
-  factor: z.number().min(1).max(100).default(CALL_BACKOFF.factor),
-  capMs: duration(0).default(CALL_BACKOFF.capMs),
-  jitter: jitter.default(CALL_BACKOFF.jitter),
-});
-
-const budgetSchema = z.strictObject({
-  ratio: z.number().min(0).max(1_000).default(RETRY_BUDGET_DEFAULTS.ratio),
-  windowMs: duration(1).default(RETRY_BUDGET_DEFAULTS.windowMs),
-  floor: count(0, 1_000_000).default(RETRY_BUDGET_DEFAULTS.floor),
-});
-
 const retrySchema = z.strictObject({
   maxAttempts: count(1, MOST_RETRIES + 1).default(MAX_ATTEMPTS),
   failover: z.enum(["immediate", "backoff"]).default("immediate"),
@@ -93,27 +56,12 @@ const retrySchema = z.strictObject({
 
 /** @throws PoolError `invalid` with the path of the first problem */
 export function resolveBreaker(given: Given<BreakerOptions> | undefined, path: string): BreakerOptions {
-  const options = parseWith(breakerSchema, given ?? {}, path);
-  // The share is taken of at most `window` outcomes: a larger minimum would switch the rule off in silence.
-  if (options.minimum > options.window && given?.minimum !== undefined) {
-    throw invalid(join(path, "minimum"), `expected at most ${join(path, "window")} (${options.window})`);
-  }
-  return { ...options, minimum: Math.min(options.minimum, options.window) };
+  return completeBreaker(parseWith(breakerSchema, given ?? {}, path), path);
 }
 
+/** @throws PoolError `invalid` with the path of the first problem */
 export function resolveHealth(given: Given<HealthOptions> | undefined): HealthOptions {
-  const options = parseWith(healthSchema, given ?? {}, "health");
-  if (options.minimum > options.window && given?.minimum !== undefined) {
-    throw invalid("health.minimum", `expected at most health.window (${options.window})`);
-  }
-  if (options.degraded > options.unhealthy && given?.degraded !== undefined) {
-    throw invalid("health.degraded", `expected at most health.unhealthy (${options.unhealthy})`);
-  }
-  return {
-    ...options,
-    minimum: Math.min(options.minimum, options.window),
-    degraded: Math.min(options.degraded, options.unhealthy),
-  };
+  return completeHealth(parseWith(healthSchema, given ?? {}, "health"));
 }
 
 export interface GivenRetry {
@@ -127,8 +75,11 @@ export function resolveRetry(given: GivenRetry | undefined): CallRetryOptions {
   const { backoff, budget, ...rest } = parseWith(retrySchema, given ?? {}, "retry");
   return {
     ...rest,
-    backoff: parseWith(backoffSchema, backoff ?? {}, "retry.backoff"),
-    budget: budget === false ? false : parseWith(budgetSchema, budget ?? {}, "retry.budget"),
+    backoff: { ...CALL_BACKOFF, ...known(parseWith(backoffSchema, backoff ?? {}, "retry.backoff")) },
+    budget:
+      budget === false
+        ? false
+        : { ...RETRY_BUDGET_DEFAULTS, ...known(parseWith(retryBudgetSchema, budget ?? {}, "retry.budget")) },
   };
 }
 
@@ -175,5 +126,3 @@ export function checkKnown(given: object, known: readonly string[]): void {
     if (!known.includes(key)) throw invalid(key, "this field is not known");
   }
 }
-
-const join = (path: string, field: string): string => (path === "" ? field : `${path}.${field}`);

@@ -1,11 +1,16 @@
 import { expect, test } from "vitest";
 import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
-import { judge, recentCalls } from "./passive-health.ts";
+import { Outcomes } from "../policies/outcomes.ts";
+import { verdictOf } from "./passive-health.ts";
 
 /** S is a success, F a failure. */
-const calls = (letters: string) => [...letters].map((letter) => ({ atMs: 0, failed: letter === "F" }));
+const calls = (letters: string) =>
+  [...letters].reduce(
+    (outcomes, letter) => outcomes.with({ atMs: 0, failed: letter === "F" }, HEALTH_DEFAULTS),
+    Outcomes.NONE,
+  );
 const health = (letters: string, options: Partial<HealthOptions> = {}) =>
-  judge(calls(letters), { ...HEALTH_DEFAULTS, ...options });
+  verdictOf(calls(letters), { ...HEALTH_DEFAULTS, ...options });
 
 test("S1-B01: under ten calls nobody is anything but healthy", () => {
   expect(health("FFFFFFFFF")).toMatchObject({ health: "healthy", errorShare: 1 });
@@ -27,13 +32,4 @@ test("failures in a row make it unhealthy where that is asked for, whatever the 
   expect(health("FFFS", { consecutive: 3 }).health).toBe("healthy");
   expect(health("SFF", { consecutive: 3 }).health).toBe("healthy");
   expect(health("FFF").health).toBe("healthy");
-});
-
-test("the last calls count, up to the last millisecond of their age", () => {
-  const some = [1, 2, 3, 4].map((atMs) => ({ atMs, failed: false }));
-  const options = { ...HEALTH_DEFAULTS, window: 3, maxAgeMs: 10 };
-  expect(recentCalls(some, 4, options).map(({ atMs }) => atMs)).toEqual([2, 3, 4]);
-  expect(recentCalls(some, 13, options).map(({ atMs }) => atMs)).toEqual([3, 4]);
-  expect(recentCalls(some, 14, options).map(({ atMs }) => atMs)).toEqual([4]);
-  expect(recentCalls(some, 15, options)).toEqual([]);
 });

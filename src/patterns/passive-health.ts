@@ -1,11 +1,7 @@
-/** Health by what came of real calls: no probe, no ping. */
+/** Health of a client by what came of real calls: no probe, no ping. */
 import type { Health } from "../core/agent.ts";
-import type { HealthOptions } from "../policies/health.ts";
-
-export interface PastCall {
-  readonly atMs: number;
-  readonly failed: boolean;
-}
+import { type HealthOptions, judge } from "../policies/health.ts";
+import type { Outcomes } from "../policies/outcomes.ts";
 
 export interface HealthVerdict {
   readonly health: Health;
@@ -15,24 +11,13 @@ export interface HealthVerdict {
   readonly errorShare: number;
 }
 
-/** The outcomes that still count, oldest first. */
-export function recentCalls(calls: readonly PastCall[], nowMs: number, options: HealthOptions): PastCall[] {
-  return calls.slice(-options.window).filter(({ atMs }) => nowMs - atMs <= options.maxAgeMs);
-}
-
-/** Judges outcomes that all count; bounds are inclusive. */
-export function judge(calls: readonly PastCall[], options: HealthOptions): HealthVerdict {
-  const failures = calls.filter(({ failed }) => failed).length;
-  const errorShare = calls.length === 0 ? 0 : failures / calls.length;
-  const { consecutive, minimum, degraded, unhealthy } = options;
-  if (consecutive !== undefined && failuresInARow(calls) >= consecutive) {
-    return { health: "unhealthy", byRatio: false, errorShare };
-  }
-  if (calls.length < minimum || errorShare < degraded) return { health: "healthy", byRatio: false, errorShare };
-  if (errorShare < unhealthy) return { health: "degraded", byRatio: false, errorShare };
-  return { health: "unhealthy", byRatio: true, errorShare };
-}
-
-function failuresInARow(calls: readonly PastCall[]): number {
-  return calls.length - 1 - calls.findLastIndex(({ failed }) => !failed);
+/** What outcomes say that all count. */
+export function verdictOf(outcomes: Outcomes, options: HealthOptions): HealthVerdict {
+  const { length, failures } = outcomes;
+  const judgement = judge(outcomes, options);
+  return {
+    health: judgement.health,
+    byRatio: judgement.health === "unhealthy" && judgement.by === "share",
+    errorShare: length === 0 ? 0 : failures / length,
+  };
 }

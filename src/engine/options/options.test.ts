@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { asPoolId } from "../../base/ids.ts";
 import { refusal } from "../../testing/world.ts";
 import { parseWith } from "./parse.ts";
-import { resolvePool } from "./pool.ts";
+import { type PoolOptionsInput, resolvePool } from "./pool.ts";
 import { prioritySchema, quicklyChecked, resolveTask, taskSchema } from "./task.ts";
 
 const MAIN = asPoolId("main");
@@ -400,4 +400,18 @@ test("what is wrong, and what is judged together, is left to the whole schema", 
 test("each field of a task is judged by itself or together with others", () => {
   const related = ["prompt", "input", "runAt", "delayMs", "deadlineAt", "escalate"];
   expect([...FIELDS.map(([field]) => field), ...related].sort()).toEqual(Object.keys(taskSchema.shape).sort());
+});
+
+test("a minimum that was not given gives way to a smaller window; one that was given is refused", () => {
+  const resolved = (input: PoolOptionsInput) => resolvePool(input, () => "p");
+  expect(resolved({ breaker: { window: 3 } }).breaker).toMatchObject({ window: 3, minimum: 3 });
+  expect(resolved({ health: { window: 3 } }).health).toMatchObject({ window: 3, minimum: 3 });
+  expect(resolved({ health: { unhealthy: 0.2 } }).health).toMatchObject({ degraded: 0.2, unhealthy: 0.2 });
+  expect(() => resolved({ breaker: { window: 3, minimum: 4 } })).toThrow(
+    "breaker.minimum: expected at most breaker.window (3)",
+  );
+  expect(() => resolved({ health: { window: 3, minimum: 4 } })).toThrow(
+    "health.minimum: expected at most health.window (3)",
+  );
+  expect(() => resolved({ health: { degraded: 0.3, unhealthy: 0.2 } })).toThrow("health.degraded");
 });

@@ -51,21 +51,36 @@ export function resolveBudget(
   return budget === undefined || budget === false ? false : { ...RETRY_BUDGET_DEFAULTS, ...given(budget) };
 }
 
-export function resolveBreaker(input: z.output<typeof breakerSchema> | undefined): BreakerOptions {
+/**
+ * @param path - where the options stand, for the error
+ * @throws PoolError `invalid` for a `minimum` that the window can't hold; one that was not given gives way
+ */
+export function resolveBreaker(input: z.output<typeof breakerSchema> | undefined, path = "breaker"): BreakerOptions {
   const options = { ...BREAKER_DEFAULTS, ...given(input) };
-  check(options.minimum <= options.window, "breaker.minimum", `expected at most breaker.window (${options.window})`);
-  return options;
+  const { minimum, window } = options;
+  const under = (field: string): string => (path === "" ? field : `${path}.${field}`);
+  check(
+    minimum <= window || input?.minimum === undefined,
+    under("minimum"),
+    `expected at most ${under("window")} (${window})`,
+  );
+  return { ...options, minimum: Math.min(minimum, window) };
 }
 
+/** @throws PoolError `invalid` for bounds that contradict each other; one that was not given gives way */
 export function resolveHealth(input: z.output<typeof healthSchema> | undefined): HealthOptions {
   const options = { ...HEALTH_DEFAULTS, ...given(input) };
-  check(options.minimum <= options.window, "health.minimum", `expected at most health.window (${options.window})`);
+  const { minimum, window, degraded, unhealthy, consecutive } = options;
   check(
-    options.degraded <= options.unhealthy,
-    "health.degraded",
-    `expected at most health.unhealthy (${options.unhealthy})`,
+    minimum <= window || input?.minimum === undefined,
+    "health.minimum",
+    `expected at most health.window (${window})`,
   );
-  const { consecutive, window } = options;
+  check(
+    degraded <= unhealthy || input?.degraded === undefined,
+    "health.degraded",
+    `expected at most health.unhealthy (${unhealthy})`,
+  );
   check(consecutive === undefined || consecutive <= window, "health.consecutive", `expected at most ${window}`);
-  return options;
+  return { ...options, minimum: Math.min(minimum, window), degraded: Math.min(degraded, unhealthy) };
 }
