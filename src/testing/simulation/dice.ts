@@ -53,6 +53,9 @@ export const FAULTS = {
   drains: 0.1,
   closes_gate: 0.4,
   fails_agent: 0.2,
+  drains_agent: 0.2,
+  restarts_agent: 0.2,
+  shares_ids: 0.2,
   resets_breakers: 0.2,
   releases_payload: 0.3,
   // The engine's process, its clock and its store; the shares are of commits or of half seconds.

@@ -1,6 +1,7 @@
 /** An operator with a restless hand: pauses pools, closes gates, fails agents. When all is calm, takes it all back. */
 import { isPoolError } from "../../base/errors.ts";
 import type { LocalEngine } from "../../engine/engine.ts";
+import type { AgentView, IsolationView } from "../../engine/view.ts";
 import { GATES, type PoolPlan } from "./plan.ts";
 import { Lost, type Scene, Unreachable } from "./scene.ts";
 
@@ -41,6 +42,9 @@ export class Operator {
       await this.#ask((engine) => engine.putGate(name, { available: false, holds: [...holds] }));
     }
     if (dice.happens("fails_agent")) await this.#failSomeAgent(id);
+    if (dice.happens("drains_agent")) await this.#drainSomeAgent(id);
+    if (dice.happens("restarts_agent")) await this.#restartSomeAgent(id);
+    if (dice.happens("shares_ids")) await this.#shareIds(id);
     if (dice.happens("resets_breakers")) {
       const opened = await this.#ask((engine) => engine.resetBreakers(dice.chance(0.5) ? id : undefined));
       if (opened !== undefined && opened > 0) this.#scene.reach("an operator let breakers try at once");
@@ -54,12 +58,55 @@ export class Operator {
     await this.#ask((engine) => engine.setMode(id, mode));
   }
 
-  async #failSomeAgent(pool: string): Promise<void> {
-    const { dice, reach } = this.#scene;
+  async #someAgent(pool: string): Promise<AgentView | undefined> {
     const agents = await this.#ask((engine) => Promise.resolve(engine.agents(pool)));
     const [first, ...others] = agents ?? [];
-    if (first === undefined) return;
-    const { id } = dice.pick([first, ...others]);
+    return first && this.#scene.dice.pick([first, ...others]);
+  }
+
+  async #drainSomeAgent(pool: string): Promise<void> {
+    const agent = await this.#someAgent(pool);
+    if (agent === undefined) return;
+    const drained = await this.#ask((engine) => engine.drainAgent(agent.id));
+    if (drained?.activity === "busy") this.#scene.reach("an agent was drained with work on it");
+    if (drained?.lifecycle === "ready") this.#scene.violate(`agent ${agent.name} rests once it was drained`);
+  }
+
+  async #restartSomeAgent(pool: string): Promise<void> {
+    const { dice } = this.#scene;
+    const agent = await this.#someAgent(pool);
+    if (agent === undefined) return;
+    await this.#ask((engine) => engine.restartAgent(agent.id, { timeoutMs: dice.between(0, 1_000) }));
+    await this.#scene.sleep(dice.between(0, 2_000));
+    const now = await this.#ask((engine) => Promise.resolve(engine.agent(agent.id)));
+    if (now !== undefined && now.restarts > agent.restarts && now.lastExit?.reason !== "SIGSEGV") {
+      this.#scene.reach("an agent was restarted as planned");
+    }
+  }
+
+  /** One gets an id of another, and for a moment neither is to be trusted. */
+  async #shareIds(pool: string): Promise<void> {
+    const [one, other] = [await this.#someAgent(pool), await this.#someAgent(pool)];
+    if (one === undefined || other === undefined || one.id === other.id) return;
+    const { toolSessionId } = one;
+    const given = await this.#ask((engine) => engine.changeAgent(other.id, { toolSessionId }));
+    if (given === undefined) return;
+    const of = (): Promise<IsolationView | undefined> => this.#ask((engine) => Promise.resolve(engine.isolation(pool)));
+    const shared = await of();
+    await this.#ask((engine) => engine.changeAgent(other.id, { toolSessionId: other.toolSessionId }));
+    const after = await of();
+    const isShared = (report: IsolationView | undefined): boolean =>
+      report?.agents.some(({ id, isolated }) => id === other.id && !isolated) === true;
+    if (isShared(shared) && after !== undefined && !isShared(after)) {
+      this.#scene.reach("agents shared an id, and ceased to");
+    }
+  }
+
+  async #failSomeAgent(pool: string): Promise<void> {
+    const { reach } = this.#scene;
+    const agent = await this.#someAgent(pool);
+    if (agent === undefined) return;
+    const { id } = agent;
     const failed = await this.#ask((engine) => engine.failAgent(id, "not to be trusted"));
     if (failed === undefined) return;
     reach(failed.task === null ? "an idle agent was failed" : "an agent was failed with work on it");
@@ -87,8 +134,8 @@ export class Operator {
       if (!all) return;
       const agents = await this.#ask((engine) => Promise.resolve(engine.agents(options.id)));
       for (const { id } of agents ?? []) {
-        const failed = this.#scene.audit.agents.get(id)?.failed !== undefined;
-        if (failed) await this.#ask((engine) => engine.recoverAgent(id));
+        const known = this.#scene.audit.agents.get(id);
+        if (known?.failed !== undefined || known?.drained) await this.#ask((engine) => engine.recoverAgent(id));
       }
     }
     const gates = await this.#ask((engine) => Promise.resolve(engine.gates()));

@@ -16,6 +16,7 @@ export function checkPermission(
   if (pool === undefined) return;
   holds(pool.mode === "running", `pool ${poolId} starts nothing while it is ${pool.mode}`);
   holds(!isHeldByGate(books, type), `task ${id} of type ${type} waits behind its gate`);
+  holds(agent.drained === undefined, `agent ${agent.name} gets nothing while an operator lets it finish`);
   holds(agent.failed === undefined, `agent ${agent.name} gets nothing while an operator has failed it`);
   const beside = [...books.tasks.values()].filter(({ state, agentId }) => state === "leased" && agentId === agent.id);
   const loner = beside.find(({ killers }) => killers !== undefined);

@@ -52,6 +52,9 @@ export const SITUATIONS = [
   "an agent was failed with work on it",
   "the task of a failed agent went on elsewhere at once",
   "an operator let breakers try at once",
+  "an agent was drained with work on it",
+  "an agent was restarted as planned",
+  "agents shared an id, and ceased to",
   // Admission.
   "the gated limit was reached",
   "the queue was full",
