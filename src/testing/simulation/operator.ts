@@ -132,6 +132,7 @@ export class Operator {
         if (mode !== "running") await engine.setMode(options.id, "running");
       });
       if (!all) return;
+      await this.#unshare(options.id);
       const agents = await this.#ask((engine) => Promise.resolve(engine.agents(options.id)));
       for (const { id } of agents ?? []) {
         const known = this.#scene.audit.agents.get(id);
@@ -141,6 +142,14 @@ export class Operator {
     const gates = await this.#ask((engine) => Promise.resolve(engine.gates()));
     for (const { name, available } of gates ?? []) {
       if (!available) await this.#ask((engine) => engine.putGate(name, { available: true }));
+    }
+  }
+
+  /** Whoever shares an id gets one of its own. */
+  async #unshare(pool: string): Promise<void> {
+    const report = await this.#ask((engine) => Promise.resolve(engine.isolation(pool)));
+    for (const { id, isolated } of report?.agents ?? []) {
+      if (!isolated) await this.#ask((engine) => engine.changeAgent(id, { toolSessionId: `of ${id}` }));
     }
   }
 
