@@ -302,6 +302,24 @@ describe("execute of a breaker", () => {
     expect(breaker.tryAcquire()).toBeDefined();
   });
 
+  test("a failure that is not the fault of what is called gives a half-open permit back", async () => {
+    const { breaker, clock, fail } = aBreaker({ consecutive: 1 });
+    fail(1);
+    await clock.advance(30_000);
+    const bad = new AgentError({ message: "bad input", blame: "task" });
+    await expect(breaker.execute(() => Promise.reject(bad))).rejects.toBe(bad);
+    expect(breaker.state).toBe("half_open");
+    expect(breaker.tryAcquire()).toBeDefined();
+  });
+
+  test("no timer is left when a call has ended, well or badly", async () => {
+    const { breaker, clock } = aBreaker();
+    const limits = { timeoutMs: 1_000, deadlineMs: 2_000 };
+    expect(await breaker.execute(() => 1, limits)).toBe(1);
+    await expect(breaker.execute(fails, limits)).rejects.toBe(failure);
+    expect(clock.nextAtMs).toBeUndefined();
+  });
+
   test("a call cancelled beforehand takes no permit", async () => {
     const { breaker } = aBreaker();
     const fn = vi.fn();
