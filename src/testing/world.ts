@@ -41,6 +41,8 @@ export interface WorldOptions {
   readonly startMs?: number;
   /** `end`: only when the test asks for it by `check`, for worlds of many tasks and turns. */
   readonly checks?: "each turn" | "end";
+  /** Told of every turn, at its end. */
+  readonly onTurn?: ((turn: Turn, replies: readonly (Reply | Error)[]) => void) | undefined;
 }
 
 /** What the core refused with; fails when it refused nothing. */
@@ -88,8 +90,11 @@ export class World {
   #claims = 0;
   #replayed = new Replayed(emptyState(1));
   readonly #checks: "each turn" | "end";
+  readonly #onTurn: WorldOptions["onTurn"];
 
-  constructor({ seed = 1, pool = {}, agents = [], startMs = 1_000_000, checks = "each turn" }: WorldOptions) {
+  constructor(options: WorldOptions) {
+    const { seed = 1, pool = {}, agents = [], startMs = 1_000_000, checks = "each turn" } = options;
+    this.#onTurn = options.onTurn;
     this.nowMs = startMs;
     this.#checks = checks;
     this.random = createRandom(seed);
@@ -377,6 +382,7 @@ export class World {
     for (const id of turn.touched) this.#store(id);
     for (const event of turn.durable) if (event.type === "dead_letter.dropped") this.#drop(event.id);
     if (this.#checks === "each turn") this.check();
+    this.#onTurn?.(turn, replies);
     return replies;
   }
 

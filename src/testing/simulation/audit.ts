@@ -404,6 +404,7 @@ export class Audit {
       charged || refundable || isCancelled || attempt.outcome === "throttled",
       `a ${attempt.outcome} attempt of ${id} is charged`,
     );
+    this.#holds(!charged || attempt.outcome !== "throttled", `a throttled attempt of ${id} is never charged`);
     if (exclude && !task.failed.includes(attempt.agentId)) task.failed.push(attempt.agentId);
     const blamed = attempt.blame === "agent" || attempt.blame === "unknown";
     this.#holds(blamed === exclude, `blame ${attempt.blame} decides whether ${attempt.agentId} is excluded from ${id}`);

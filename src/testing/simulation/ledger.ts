@@ -31,6 +31,8 @@ export class Ledger {
   /** Prompts by chosen id, as asked. */
   readonly #asked = new Map<string, string>();
   readonly #keys = new Map<string, string>();
+  /** Until when leases were promised to their agents, by fence. */
+  readonly #promised = new Map<number, number>();
   /** Ids and keys of requests that were refused for good: nothing of them may be kept. */
   readonly #refused: { readonly id?: string | undefined; readonly key?: string | undefined }[] = [];
 
@@ -102,6 +104,17 @@ export class Ledger {
     const attempt = audit.tasks.get(taskId)?.attempts.get(fence);
     if (attempt?.outcome !== outcome)
       violate(`report ${outcome} of ${taskId} under ${fence} is stored, ${attempt?.outcome} is`);
+  }
+
+  /** A heartbeat that named these was answered: they are leased until then. */
+  promised(fences: readonly number[], untilMs: number): void {
+    for (const fence of fences) this.#promised.set(fence, untilMs);
+  }
+
+  /** The lease has run out: not before the time that its agent was told. */
+  expired(fence: number, atMs: number, { violate }: LedgerTools): void {
+    const untilMs = this.#promised.get(fence) ?? 0;
+    if (atMs < untilMs) violate(`lease ${fence} is not over ${untilMs - atMs} ms before the time that was promised`);
   }
 
   /** An attempt begins to work: its lease is stored, and what it was given is what was asked. */

@@ -52,7 +52,11 @@ function mayTake(agent: AgentIdentity, task: AuditedTask): boolean {
   // One that somebody failed may have killed him, and then wait for an agent of its own.
   if (task.failed.length > 0 || task.killers !== undefined || hasRun(agent, task)) return false;
   // It may wait for quiet.
-  if (task.engineDeaths > 0) return false;
+  return task.engineDeaths === 0 && isCapable(agent, task);
+}
+
+/** Of what it offers: a task goes by what it requires, and else by its type. */
+export function isCapable(agent: Pick<AgentIdentity, "capabilities">, task: Pick<AuditedTask, "spec">): boolean {
   const can = new Set(agent.capabilities);
   if (can.has("*")) return true;
   if (task.spec.requires.length > 0) return task.spec.requires.every((skill) => can.has(skill));

@@ -1,6 +1,7 @@
 /** Whether a lease may be granted at all: what operators, gates, keys and suspicion say, read from the log alone. */
 import type { AgentIdentity } from "../../core/agent.ts";
 import { type AuditedTask, type AuditTools, type Books, isHeldByGate } from "./audited.ts";
+import { isCapable } from "./order.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkPermission(
@@ -18,6 +19,13 @@ export function checkPermission(
   holds(!isHeldByGate(books, type), `task ${id} of type ${type} waits behind its gate`);
   holds(agent.drained === undefined, `agent ${agent.name} gets nothing while an operator lets it finish`);
   holds(agent.failed === undefined, `agent ${agent.name} gets nothing while an operator has failed it`);
+  holds(isCapable(agent, task), `agent ${agent.name} can do what task ${id} asks for`);
+  for (const dependency of task.spec.dependencies) {
+    const other = books.tasks.get(dependency);
+    // Whoever replays a dead letter wants it run, whatever became of what it depended on.
+    const isMet = other?.status === "completed" || (other?.replays ?? 0) > 0 || task.replays > 0;
+    holds(isMet || task.spec.onDependencyFailure === "run", `dependency ${dependency} of task ${id} has completed`);
+  }
   const beside = [...books.tasks.values()].filter(({ state, agentId }) => state === "leased" && agentId === agent.id);
   const loner = beside.find(({ killers }) => killers !== undefined);
   holds(loner === undefined, `agent ${agent.name} runs nothing beside ${loner?.spec.id}, which has survived a kill`);

@@ -60,6 +60,8 @@ export class RemoteAgent {
       const id = this.#id;
       const answer = await this.#try((engine) => engine.heartbeat(id, attempts));
       if (answer === undefined || answer === "gone") continue;
+      const kept = attempts.filter(({ taskId }) => !answer.stop.includes(taskId)).map(({ fence }) => fence);
+      this.#scene.ledger.promised(kept, Date.parse(answer.leaseExpiresAt));
       for (const taskId of answer.stop) {
         for (const run of this.#running.values()) if (run.taskId === taskId) run.stopped = true;
       }

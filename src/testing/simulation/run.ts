@@ -1,4 +1,22 @@
-/** One run: a world drawn from its seed, in which an engine works while things go wrong, and then no longer. */
+/**
+ * One run: a world drawn from its seed, in which an engine works while things go wrong, and then no longer.
+ *
+ * What must hold, and who looks:
+ *
+ * - I1 what was acknowledged is found, and ends: `look-back.ts`, `Ledger.checkEnd`
+ * - I2 one accepted settlement in a life, under the highest fence: `Audit.#settled`, `Audit.#ended`
+ * - I3 fences grow, also over restarts: `Audit.#leased`
+ * - I4 at most one live lease per task: `Audit.#leased`, `core/invariants.ts`
+ * - I5 nothing runs before its dependencies, cycles are refused: `permission.ts`, `Audit.#met`, `Client.#cycle`
+ * - I6 one key, one task; another body, a conflict: `Ledger.acknowledged`, `Client.#changeBody`, `Audit.#submitted`
+ * - I7 attempts, refunds, retries and poison have their limits: `Audit.#ended`, `budget.ts`, `suspicion.ts`
+ * - I8 queues keep their bounds, refusals say when to come back: `bounds.ts`, `Client.#reachRefusal`
+ * - I9 nothing is overtaken against the rules: `order.ts`
+ * - I10 what was told to be cancelled stays so: `Ledger.checkEnd`, `Ledger.saw`
+ * - I11 log and rows tell the same: `fold.ts`
+ * - I12 everything ends once nothing goes wrong any more, and nobody idles beside work: `play`, `work-left.ts`
+ * - I13 breakers let nothing through while open, and half-open what they permit: `watch.ts`
+ */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -378,6 +396,7 @@ class Run implements Scene {
     const epoch = this.#term?.engine?.state.epoch ?? 0;
     for (const event of commit.events) {
       const attempt = "attempt" in event ? event.attempt : undefined;
+      if (attempt?.error?.code === "lease_expired") this.ledger.expired(attempt.fence, commit.atMs, this);
       if (attempt?.outcome !== "succeeded") continue;
       if (Math.floor(attempt.fence / 2 ** 32) < epoch) {
         const isRemote = this.audit.agents.get(attempt.agentId)?.kind === "remote";
