@@ -18,11 +18,12 @@ export interface Found {
 
 export function factsOfMachine({ rounds, scale }: { rounds: number; scale: number }): string {
   const memory = Math.round(totalmem() / 2 ** 30);
-  const load = loadavg()[0]?.toFixed(1);
+  const [load = 0] = loadavg();
+  const busy = load > cpus().length ? " (busy with other things: ratios mean more than figures)" : "";
   const day = execFileSync("date", ["+%F"], { encoding: "utf8" }).trim();
   const cores = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`;
   const size = scale === 1 ? "" : ` at ${scale} of the size that the titles say`;
-  return `${day}, Node ${process.version}, ${cores}, ${memory} GiB, ${process.platform}; load ${load} when it began; ${rounds} ${rounds === 1 ? "round" : "rounds"}${size}.`;
+  return `${day}, Node ${process.version}, ${cores}, ${memory} GiB, ${process.platform}; load ${load.toFixed(1)} when it began${busy}; ${rounds} ${rounds === 1 ? "round" : "rounds"}${size}.`;
 }
 
 /** The middle, with the lowest and highest beside it where they differ by more than a tenth. */

@@ -91,6 +91,14 @@ test.each([
   expect(world.runner(world.submit({ fairnessKey: "k" }))).toBe("ill");
 });
 
+/** The crew that `affinity` goes by, by looking at everybody. */
+function crewByLooking(world: World, kind: { type: string; requires: string[] }): { inFlight: number; agents: number } {
+  const serving = [...seatsOf(world).whoFit(kind)].filter(
+    ({ agent }) => agent.lifecycle === "ready" && agent.health !== "unhealthy",
+  );
+  return { agents: serving.length, inFlight: serving.reduce((sum, { agent }) => sum + agent.runs.size, 0) };
+}
+
 test("whoever is free stands in one list, the one of its health, at the place it knows; whoever is not, in none", () => {
   const names = ["a", "b", "c", "d"];
   const agents = names.map((name, n) => ({
@@ -113,10 +121,16 @@ test("whoever is free stands in one list, the one of its health, at the place it
       world.complete(running.shift() as string);
     else if (doing === 2) world.claim(name, { max: 2 });
     else {
-      const health = pick(["healthy", "degraded"] as const);
+      const health = pick(["healthy", "degraded", "unhealthy"] as const);
       world.ask({ type: "heartbeat", agentId: asAgentId(name), attempts: [], health });
     }
     world.advance(1);
+    for (const kind of [
+      { type: "x", requires: [] },
+      { type: "general", requires: [] },
+    ]) {
+      expect(seatsOf(world).crewOf(kind)).toEqual(crewByLooking(world, kind));
+    }
     const groups = [...seatsOf(world).groups()];
     const listed = groups.flatMap(({ free, freeAiling }) => [...free, ...freeAiling]);
     expect(new Set(listed).size).toBe(listed.length);

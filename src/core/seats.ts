@@ -22,6 +22,8 @@ export interface Seat extends Busy {
   /** Since when its oldest run goes on; brought up to date by `busy` only. */
   sinceMs: number;
   group: Group;
+  /** What it runs, as the crew of its group counts it; undefined while it does not serve. */
+  serving: number | undefined;
   /** Its success rate as the pool's mean counts it; undefined while it is not proven. */
   provenRate: number | undefined;
   /** The list of its group in which it stands; undefined when it can't be given work now. */
@@ -38,6 +40,8 @@ export interface Group {
   readonly free: Seat[];
   /** Those that can be given work now although they are not: taken when no healthy one may. */
   readonly freeAiling: Seat[];
+  /** Members that serve, free or not, and what they run. */
+  readonly crew: { agents: number; inFlight: number };
   /** Per priority, the lanes this group may serve, by age. */
   readonly heads: Readonly<Record<Priority, LaneHeads>>;
   /** The same by their oldest task; empty until a dead letter is replayed. */
@@ -106,6 +110,7 @@ export class Seats {
         turnWeight: 0,
         sinceMs: 0,
         group,
+        serving: undefined,
         provenRate: undefined,
         free: undefined,
         freeAt: 0,
@@ -114,6 +119,7 @@ export class Seats {
       this.#byName.set(agent.identity.name, seat);
     } else if (seat.group !== group) {
       setFree(seat, undefined);
+      setServing(seat, undefined);
       this.#leave(seat);
       seat.group = group;
       // Who could serve has changed, for those that wait for somebody else.
@@ -129,6 +135,7 @@ export class Seats {
     const seat = this.#seats.get(id);
     if (seat === undefined) return;
     setFree(seat, undefined);
+    setServing(seat, undefined);
     this.#count(seat, undefined);
     this.#leave(seat);
     this.#seats.delete(id);
@@ -143,6 +150,8 @@ export class Seats {
     seat.capacity = agent.identity.concurrency;
     seat.warming = agent.warming;
     if (isProven(seat)) this.#count(seat, seat.measure.successRate);
+    const serves = agent.lifecycle === "ready" && agent.health !== "unhealthy";
+    setServing(seat, serves ? seat.inFlight : undefined);
     const { free, freeAiling } = seat.group;
     const list = agent.health === "healthy" ? free : freeAiling;
     setFree(seat, canTakeWork ? list : undefined);
@@ -186,13 +195,13 @@ export class Seats {
 
   /** Those who are at work for tasks like this one, or could be, and what they run. */
   crewOf(task: { readonly type: string; readonly requires: readonly string[] }): { inFlight: number; agents: number } {
-    const crew = { inFlight: 0, agents: 0 };
-    for (const { agent } of this.whoFit(task)) {
-      if (agent.lifecycle !== "ready" || agent.health === "unhealthy") continue;
-      crew.agents += 1;
-      crew.inFlight += agent.runs.size;
+    const found = { inFlight: 0, agents: 0 };
+    for (const { profile, crew } of this.#groups.values()) {
+      if (againstKind(profile, task) !== undefined) continue;
+      found.agents += crew.agents;
+      found.inFlight += crew.inFlight;
     }
-    return crew;
+    return found;
   }
 
   groups(): Iterable<Group> {
@@ -230,6 +239,7 @@ export class Seats {
       members: new Set(),
       free: [],
       freeAiling: [],
+      crew: { agents: 0, inFlight: 0 },
       heads: headsBy("age"),
       seniors: headsBy("seniority"),
       turns: headsBy("turn"),
@@ -251,4 +261,12 @@ function setFree(seat: Seat, list: Seat[] | undefined): void {
   }
   seat.free = list;
   if (list !== undefined) seat.freeAt = list.push(seat) - 1;
+}
+
+/** The crew of its group counts it anew, with so many runs or not at all. */
+function setServing(seat: Seat, inFlight: number | undefined): void {
+  const { crew } = seat.group;
+  crew.agents += Number(inFlight !== undefined) - Number(seat.serving !== undefined);
+  crew.inFlight += (inFlight ?? 0) - (seat.serving ?? 0);
+  seat.serving = inFlight;
 }
