@@ -21,7 +21,7 @@ import { RETRY_AFTER_MAX_MS, RETRY_AFTER_MIN_MS } from "../policies/drain-rate.t
 import { TRIAL_MS } from "../policies/health.ts";
 import { EWMA_SHARE, FAILURE_MEDIANS } from "../policies/measure.ts";
 import { RETRY_BUDGET_DEFAULTS } from "../policies/retry-budget.ts";
-import { EVENTS_LIMIT } from "../stores/sqlite.ts";
+import { EVENT_LIMITS } from "../stores/event-limits.ts";
 import { LISTENER_LIMIT } from "./event-hub.ts";
 import { BUFFER_LIMIT_BYTES } from "./event-listener.ts";
 import { AHEAD_LIMIT } from "./explain.ts";
@@ -62,7 +62,8 @@ test.each([
   ["how long a request may wait", WAIT_LIMIT_MS, MINUTE_MS],
   ["listeners to events", LISTENER_LIMIT, 256],
   ["what may wait for a listener", BUFFER_LIMIT_BYTES, MB],
-  ["events that are kept on disk", EVENTS_LIMIT, 1_000_000],
+  ["events that are kept on disk", EVENT_LIMITS.count, 1_000_000],
+  ["for how long events are kept", EVENT_LIMITS.ageMs, 86_400_000],
   ["tasks ahead that are counted", AHEAD_LIMIT, 1_000],
 ] as const)("%s: %d", (_, actual, expected) => {
   expect(actual).toBe(expected);

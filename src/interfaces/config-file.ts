@@ -13,6 +13,8 @@ const FILE_LIMIT_BYTES = 1_048_576;
 const POOLS_LIMIT = 1_000;
 /** A day: longer than any task that is worth waiting for. */
 const LONGEST_DRAIN_MS = 86_400_000;
+/** 10 years. */
+const LONGEST_EVENTS_MS = 3_650 * 86_400_000;
 
 export const hostSchema = z.string().min(1, "expected a host name or an address").max(255);
 /** 0 lets the system choose. */
@@ -31,6 +33,13 @@ const serverSchema = z.strictObject({
   store: storeSchema.optional(),
   shutdown: z.strictObject({ drainMs: drainSchema.optional() }).optional(),
   limits: z.strictObject({ maxProcesses: z.int().min(1).max(10_000).optional() }).optional(),
+  /** What readers that come back can be told of. */
+  events: z
+    .strictObject({
+      count: z.int().min(1).max(100_000_000).optional(),
+      ageMs: z.int().min(1_000).max(LONGEST_EVENTS_MS).optional(),
+    })
+    .optional(),
   categories: routingSchema.shape.categories,
   fitness: routingSchema.shape.fitness,
 });

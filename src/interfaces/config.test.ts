@@ -46,10 +46,23 @@ describe("where values come from", () => {
       store: "sqlite:./troupe.db",
       shutdown: { drainMs: 5_000 },
       limits: { maxProcesses: 100 },
+      events: {},
       routing: { categories: undefined, fitness: undefined },
       pools: [],
       warnings: [],
     });
+  });
+
+  test("how many events are kept, and for how long, comes from the file, within bounds", () => {
+    const events = (text: string) => {
+      writeFileSync(join(cwd, "troupe.yaml"), `server: { events: ${text} }\n`);
+      return loadConfig({ env: {}, cwd }).events;
+    };
+    expect(events("{ count: 1, ageMs: 1000 }")).toEqual({ count: 1, ageMs: 1_000 });
+    expect(events("{ ageMs: 60000 }")).toEqual({ ageMs: 60_000 });
+    expect(() => events("{ count: 0 }")).toThrow("server.events.count");
+    expect(() => events("{ ageMs: 999 }")).toThrow("server.events.ageMs");
+    expect(() => events("{ size: 5 }")).toThrow("server.events.size");
   });
 
   test("R-11 R-09 categories and fitness of routing come from the file", () => {

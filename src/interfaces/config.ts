@@ -9,6 +9,7 @@ import { PoolError } from "../base/errors.ts";
 import { LIMIT_DEFAULTS, type Limits } from "../engine/options/agent.ts";
 import type { PoolOptionsInput } from "../engine/options/pool.ts";
 import type { RoutingInput } from "../engine/routing.ts";
+import type { GivenEventLimits } from "../stores/event-limits.ts";
 import { DEFAULT_FILE } from "../stores/open.ts";
 import {
   authSchema,
@@ -56,6 +57,8 @@ export interface ServerConfig {
   readonly store: string;
   readonly shutdown: { readonly drainMs: number };
   readonly limits: Limits;
+  /** Durable events that are kept, and for how long; what the store does by itself where nothing is said. */
+  readonly events: GivenEventLimits;
   /** How tasks that name no pool are given one. */
   readonly routing: RoutingInput;
   readonly pools: readonly PoolOptionsInput[];
@@ -128,6 +131,7 @@ export function loadConfig({ file, env, flags = {}, cwd = process.cwd() }: Confi
       drainMs: over(drainSchema, undefined, "TROUPE_DRAIN_MS") ?? server.shutdown?.drainMs ?? SERVER_DEFAULTS.drainMs,
     },
     limits: { ...LIMIT_DEFAULTS, maxProcesses: server.limits?.maxProcesses ?? LIMIT_DEFAULTS.maxProcesses },
+    events: server.events ?? {},
     routing: { categories: server.categories, fitness: server.fitness },
     pools,
     warnings: unknownVariables(env),

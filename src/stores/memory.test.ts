@@ -145,6 +145,21 @@ describe("the memory store's events", () => {
     expect(await (await filled(EVENTS_IN_MEMORY + 1, 1)).events(0, 1)).toMatchObject([{ seq: 2 }]);
   });
 
+  test("go when they are older than the age and not before, the newest excepted; the count may be another", async () => {
+    const store = createMemoryStore({ events: { count: 3, ageMs: 1_000 } });
+    const writer = new CommitWriter();
+    const keptAfter = async (atMs: number) => {
+      await store.commit({ ...writer.next(), atMs });
+      return (await store.events(0, 100)).map((stored) => stored.atMs);
+    };
+    for (const atMs of [0, 400]) await keptAfter(atMs);
+    expect(await keptAfter(1_000)).toEqual([0, 400, 1_000]);
+    expect(await keptAfter(1_001)).toEqual([400, 1_000, 1_001]);
+    expect(await keptAfter(1_401)).toEqual([1_000, 1_001, 1_401]);
+    expect(await keptAfter(1_402)).toEqual([1_001, 1_401, 1_402]);
+    expect(await keptAfter(9_000)).toEqual([9_000]);
+  });
+
   test("are cut even within one commit that is larger than the limit", async () => {
     const store = await filled(EVENTS_IN_MEMORY + 5, EVENTS_IN_MEMORY + 5);
     const events = await store.events(0, EVENTS_IN_MEMORY * 2);

@@ -12,6 +12,7 @@ import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord } from "../core/retired.ts";
 import type { Schedule } from "../core/schedule.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
+import { EVENT_LIMITS, type EventLimits, eventLimits, type GivenEventLimits } from "./event-limits.ts";
 import { MemoryHistory } from "./memory-history.ts";
 import { RecentEvents } from "./recent-events.ts";
 import type {
@@ -33,6 +34,8 @@ import type { Tally } from "./tally.ts";
 export interface MemoryOptions {
   /** Settled tasks kept; those settled first go first. 0 = none. */
   readonly historyLimit?: number;
+  /** 10,000 and a day when absent. */
+  readonly events?: GivenEventLimits | undefined;
 }
 
 /** 1,000,000 settled tasks of all pools: what pools retain is their own matter, this only bounds the process. */
@@ -41,8 +44,8 @@ export const HISTORY_LIMIT = 1_000_000;
 /** 10,000 durable events: enough for a reader that comes back after a moment. A file keeps many more. */
 export const EVENTS_IN_MEMORY = 10_000;
 
-export function createMemoryStore({ historyLimit = HISTORY_LIMIT }: MemoryOptions = {}): Store {
-  return new MemoryStore(historyLimit);
+export function createMemoryStore({ historyLimit = HISTORY_LIMIT, events }: MemoryOptions = {}): Store {
+  return new MemoryStore(historyLimit, eventLimits({ ...EVENT_LIMITS, count: EVENTS_IN_MEMORY }, events));
 }
 
 /** Old keys that one commit looks at. */
@@ -67,12 +70,13 @@ class MemoryStore implements Store {
   /** Keys that have outlived their tasks, in the order in which those went. */
   readonly #oldKeys = new Map<string, KeyRecord>();
   #history: MemoryHistory;
-  readonly #events = new RecentEvents(EVENTS_IN_MEMORY);
+  readonly #events: RecentEvents;
   #lastNum = 0;
   #epoch = 0;
   #closed = false;
 
-  constructor(historyLimit: number) {
+  constructor(historyLimit: number, events: EventLimits) {
+    this.#events = new RecentEvents(events);
     this.#history = new MemoryHistory(historyLimit);
   }
 

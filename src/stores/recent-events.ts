@@ -1,9 +1,11 @@
 /** The last durable events in memory: a ring of packed commits, without an allocation per commit. */
 import type { DurableEvent } from "../core/event.ts";
+import type { EventLimits } from "./event-limits.ts";
 import type { StoredEvents } from "./store.ts";
 
 export class RecentEvents {
   readonly #limit: number;
+  readonly #ageMs: number;
   // A commit has at least one event, so `limit` commits hold `limit` events; one more is there while the oldest goes.
   readonly #firstSeqs: number[] = [];
   readonly #instants: number[] = [];
@@ -14,9 +16,9 @@ export class RecentEvents {
   #held = 0;
   #lastSeq = 0;
 
-  /** @param limit - events kept, at least 1; the oldest go first */
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor({ count, ageMs }: EventLimits) {
+    this.#limit = count;
+    this.#ageMs = ageMs;
   }
 
   get lastSeq(): number {
@@ -32,7 +34,7 @@ export class RecentEvents {
     this.#added += 1;
     this.#held += events.length;
     this.#lastSeq = firstSeq + events.length - 1;
-    this.#dropOld();
+    this.#dropOld(atMs);
   }
 
   /** Events with a larger sequence number, in order, at most `limit`. */
@@ -57,11 +59,13 @@ export class RecentEvents {
     this.#held = 0;
   }
 
-  #dropOld(): void {
-    for (;;) {
+  /** The newest commit stays, however old it becomes. */
+  #dropOld(nowMs: number): void {
+    while (this.#added - this.#dropped > 1) {
       const place = this.#dropped % (this.#limit + 1);
       const oldest = (this.#packs[place] as readonly DurableEvent[]).length;
-      if (this.#held - oldest < this.#limit) return;
+      const isOld = nowMs - (this.#instants[place] as number) > this.#ageMs;
+      if (!isOld && this.#held - oldest < this.#limit) return;
       this.#packs[place] = undefined;
       this.#held -= oldest;
       this.#dropped += 1;

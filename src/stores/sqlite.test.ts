@@ -553,7 +553,7 @@ describe("the file of the SQLite store", () => {
   });
 
   test("keeps at least as many events as its limit, and not many more", async () => {
-    const store = await open(dataFile(), { eventsLimit: 10 });
+    const store = await open(dataFile(), { events: { count: 10 } });
     await store.load();
     const writer = new CommitWriter();
     for (let n = 0; n < 10; n++) await store.commit(writer.next({ events: [anEvent("a"), anEvent("b")] }));
@@ -564,6 +564,24 @@ describe("the file of the SQLite store", () => {
     expect((await store.events(0, 100))[0]?.seq).toBe(13);
     expect((await store.events(5, 2)).map(({ seq }) => seq)).toEqual([13, 14]);
     expect((await store.load()).lastSeq).toBe(22);
+  });
+
+  test("events older than the age go with the next commit, those that are just as old stay, and the newest always", async () => {
+    const store = await open(dataFile(), { events: { ageMs: 1_000 } });
+    await store.load();
+    const writer = new CommitWriter();
+    for (const atMs of [0, 400, 1_000]) await store.commit({ ...writer.next(), atMs });
+    const kept = async () => (await store.events(0, 100)).map(({ atMs }) => atMs);
+    expect(await kept()).toEqual([0, 400, 1_000]);
+    await store.commit({ ...writer.next(), atMs: 1_001 });
+    expect(await kept()).toEqual([400, 1_000, 1_001]);
+    await store.commit({ ...writer.next(), atMs: 1_401 });
+    expect(await kept()).toEqual([1_000, 1_001, 1_401]);
+    await store.close();
+    const again = await open(dataFile(), { events: { ageMs: 1_000 } });
+    expect((await again.load()).lastSeq).toBe(5);
+    await again.commit({ ...writer.next(), atMs: 90_000 });
+    expect((await again.events(0, 100)).map(({ seq }) => seq)).toEqual([6]);
   });
 
   test("is not held open by a reading of events that ended early", async () => {

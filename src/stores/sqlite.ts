@@ -13,6 +13,7 @@ import type { PoolId, TaskId } from "../base/ids.ts";
 import { retainedBytes } from "../core/retired.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
 import { ensureDirectory } from "./directory.ts";
+import { EVENT_LIMITS, type EventLimits, eventLimits, type GivenEventLimits } from "./event-limits.ts";
 import { type Ownership, takeOwnership } from "./ownership.ts";
 import { SQLITE, sqliteCode, storeError } from "./sqlite-error.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
@@ -33,8 +34,8 @@ import type {
 import { Tallies, type Tally } from "./tally.ts";
 
 export interface SqliteOptions {
-  /** Durable events kept, at least; the oldest go first. 1 or more. */
-  readonly eventsLimit?: number;
+  /** `EVENT_LIMITS` when absent. */
+  readonly events?: GivenEventLimits | undefined;
   /** Largest size of the database file; a commit that needs more is refused with `store_full`. Undefined = no limit. */
   readonly maxBytes?: number | undefined;
 }
@@ -43,11 +44,10 @@ export interface SqliteOptions {
 export const RESERVE_BYTES = 64 * 1_048_576;
 const RESERVE_SHARE = 1 / 8;
 
-/** 1,000,000 durable events: a day of work for a reader that comes back. */
-export const EVENTS_LIMIT = 1_000_000;
-
 /** Old events go once this share of the limit has come in, so that a commit rarely pays for it and never much. */
 const TRIM_SHARE = 0.001;
+/** Commits of which the events go by their age with one commit, at most. */
+const TRIM_ROWS = 1_000;
 
 /**
  * Opens the file, and makes it and its directory when they are missing.
@@ -61,8 +61,9 @@ export async function openSqliteStore(file: string, options: SqliteOptions = {})
   try {
     const db = openDatabase(path, options.maxBytes);
     try {
-      const { eventsLimit = EVENTS_LIMIT, maxBytes } = options;
-      return new SqliteStore(path, db, ownership, { eventsLimit, maxBytes });
+      const { maxBytes } = options;
+      const events = eventLimits(EVENT_LIMITS, options.events);
+      return new SqliteStore(path, db, ownership, { events, maxBytes });
     } catch (cause) {
       db.close();
       throw storeError("could not open", path, cause);
@@ -92,6 +93,10 @@ const WRITES = {
   event: "INSERT INTO commits (first_seq, last_seq, at_ms, events) VALUES (?, ?, ?, ?)",
   // All commits before the one that holds the first event to keep.
   trim: "DELETE FROM commits WHERE first_seq < (SELECT max(first_seq) FROM commits WHERE first_seq <= ?)",
+  // `at_ms` grows with `first_seq`, so these are the first rows of the table. The newest commit stays: the numbers go on.
+  trimOld: `DELETE FROM commits WHERE first_seq IN (SELECT first_seq FROM commits ORDER BY first_seq LIMIT ${TRIM_ROWS})
+    AND at_ms < ? AND first_seq < (SELECT max(first_seq) FROM commits)`,
+  oldestAtMs: "SELECT at_ms FROM commits ORDER BY first_seq LIMIT 1",
   // A replay may bring a new spec and body for the number it had.
   admit: `INSERT INTO tasks (num, id, key, spec, prompt, rest) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (num) DO UPDATE SET id = excluded.id, key = excluded.key, spec = excluded.spec,
@@ -141,9 +146,11 @@ class SqliteStore implements Store {
   readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #ownership: Ownership;
-  readonly #eventsLimit: number;
+  readonly #events: EventLimits;
   readonly #maxBytes: number | undefined;
   readonly #trimStep: number;
+  /** Of the oldest commit that is kept. */
+  #oldestAtMs: number | undefined;
   readonly #write: Record<keyof typeof WRITES, StatementSync>;
   readonly #reader: SqliteReader;
   #tallies = new Tallies();
@@ -162,14 +169,14 @@ class SqliteStore implements Store {
     file: string,
     db: DatabaseSync,
     ownership: Ownership,
-    { eventsLimit, maxBytes }: { readonly eventsLimit: number; readonly maxBytes: number | undefined },
+    { events, maxBytes }: { readonly events: EventLimits; readonly maxBytes: number | undefined },
   ) {
     this.#file = file;
     this.#db = db;
     this.#ownership = ownership;
     this.#maxBytes = maxBytes;
-    this.#eventsLimit = eventsLimit;
-    this.#trimStep = Math.ceil(eventsLimit * TRIM_SHARE);
+    this.#events = events;
+    this.#trimStep = Math.ceil(events.count * TRIM_SHARE);
     this.#write = prepareAll(db, WRITES);
     this.#reader = new SqliteReader(db);
   }
@@ -181,6 +188,7 @@ class SqliteStore implements Store {
     this.#lastSeq = loaded.lastSeq;
     this.#epoch = epoch;
     this.#settledEpoch = loaded.settledEpoch;
+    this.#findOldest();
     this.#tallies = this.#ask((reader) => reader.tallies());
     return loaded;
   }
@@ -193,7 +201,9 @@ class SqliteStore implements Store {
       "a commit's events follow the last one without a gap",
     );
     const lastSeq = this.#lastSeq + commit.events.length;
-    const trims = lastSeq - this.#trimmedSeq >= this.#eventsLimit + this.#trimStep;
+    const trims = lastSeq - this.#trimmedSeq >= this.#events.count + this.#trimStep;
+    const { ageMs } = this.#events;
+    const trimsOld = commit.atMs - (this.#oldestAtMs ?? commit.atMs) > ageMs;
     const settlesFirst = commit.settled.length > 0 && this.#settledEpoch !== this.#epoch;
     const gone: Uncounted[] = [];
     const dropped: PoolId[] = [];
@@ -204,19 +214,26 @@ class SqliteStore implements Store {
         if (row !== undefined) dropped.push(row.pool as PoolId);
       }
       this.#write.event.run(commit.firstSeq, lastSeq, commit.atMs, JSON.stringify(commit.events));
-      if (trims) this.#write.trim.run(lastSeq - this.#eventsLimit + 1);
+      if (trims) this.#write.trim.run(lastSeq - this.#events.count + 1);
+      if (trimsOld) this.#write.trimOld.run(commit.atMs - ageMs);
       if (settlesFirst) this.#write.settledEpoch.run(this.#epoch);
     });
     if (settlesFirst) this.#settledEpoch = this.#epoch;
     // Only what is on the disk counts.
     this.#lastSeq = lastSeq;
-    if (trims) this.#trimmedSeq = lastSeq - this.#eventsLimit;
+    if (trims) this.#trimmedSeq = lastSeq - this.#events.count;
+    if (trims || trimsOld || this.#oldestAtMs === undefined) this.#findOldest();
     for (const { facts } of commit.settled) {
       const { spec, settlement } = facts;
       this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
     }
     for (const { pool, status, dead, bytes } of gone) this.#tallies.remove(pool, status, dead === 1, bytes);
     for (const pool of dropped) this.#tallies.drop(pool);
+  }
+
+  #findOldest(): void {
+    const row = this.#write.oldestAtMs.get();
+    this.#oldestAtMs = row === undefined ? undefined : Number(row.at_ms);
   }
 
   room(): number | undefined {

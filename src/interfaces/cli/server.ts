@@ -35,7 +35,7 @@ export interface Server {
 export async function openServer({ config, log, onFatal, entropy = systemEntropy }: ServerOptions): Promise<Server> {
   const { host, port, data, auth } = config;
   makeDataDirectory(data);
-  const store = await openStore(config.store, { dataDir: data });
+  const store = await openStore(config.store, { dataDir: data, events: config.events });
   let engine: Engine;
   const keyFile = keyFileOf(data);
   let key: string;

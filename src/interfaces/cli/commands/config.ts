@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { resolvePool } from "../../../engine/options/pool.ts";
+import { EVENT_LIMITS, eventLimits } from "../../../stores/event-limits.ts";
 import { loadConfig, type ServerConfig } from "../../config.ts";
 import { JSON_OPTION } from "../connect.ts";
 import { outputOf } from "../output.ts";
@@ -21,11 +22,20 @@ export function configCommand(): Command {
 }
 
 /** In the shape of the file, complete, without secrets. */
-function shownConfig({ file, host, port, auth, data, store, shutdown, limits, pools }: ServerConfig): unknown {
+function shownConfig({ file, host, port, auth, data, store, shutdown, limits, events, pools }: ServerConfig): unknown {
   const complete = pools.map((pool) => resolvePool(pool, () => "", limits));
   const shown = {
     ...(file === undefined ? {} : { file }),
-    server: { host, port, auth, data, store: withoutPassword(store), shutdown, limits },
+    server: {
+      host,
+      port,
+      auth,
+      data,
+      store: withoutPassword(store),
+      shutdown,
+      limits,
+      events: eventLimits(EVENT_LIMITS, events),
+    },
     pools: complete,
   };
   // Through JSON, so that what is undefined is not there.
