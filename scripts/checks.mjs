@@ -6,6 +6,7 @@ export const CHECKS = [
   { name: "format and lint", command: "biome", args: ["check", "--error-on-warnings", "."] },
   { name: "types", command: "tsc", args: ["--noEmit"] },
   { name: "unused code", command: "knip", args: ["--no-progress"] },
+  { name: "requirements", command: "node", args: ["scripts/rows.ts", "--check"] },
 ];
 
 /** Runs a program of node_modules/.bin, which npm puts on the path, and says whether it ended well. */

@@ -205,3 +205,23 @@ describe("those who wait for room", () => {
     expect(refusal(() => world.ask(submit)).code).toBe("too_large");
   });
 });
+
+test("slots that are taken already are not free, on an agent that has more", () => {
+  const world = createWorld({ agents: [{ name: "ada", concurrency: 3 }], pool: { queue: { limit: 0 } } });
+  world.submit();
+  expect(refusal(() => world.submitBatch(many(3))).code).toBe("queue_full");
+  expect(world.submitBatch(many(2))).toHaveLength(2);
+  expect(refusal(() => world.submit()).code).toBe("queue_full");
+});
+
+test("a task whose key runs as many as it may does not start at once, so a full queue refuses it", () => {
+  const world = createWorld({
+    agents: [{ name: "ada", concurrency: 3 }],
+    pool: { keyConcurrency: 1, queue: { limit: 0 } },
+  });
+  world.submit({ fairnessKey: "k" });
+  expect(refusal(() => world.submit({ fairnessKey: "k" })).code).toBe("queue_full");
+  world.submit({ fairnessKey: "other" });
+  world.submit();
+  expect(refusal(() => world.submit()).code).toBe("queue_full");
+});

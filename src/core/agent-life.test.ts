@@ -362,3 +362,11 @@ test("S2-L03 a death that one run tells is none for those whose driver vouches f
   world.crash("d");
   expect(world.settlement("b").error?.code).toBe("poisoned");
 });
+
+test("the bound of affinity is taken over agents that may work: one that is unhealthy is none", () => {
+  const agents = ["ada", "bob", "cyd"].map((name) => ({ name, concurrency: 9 }));
+  const world = createWorld({ pool: { strategy: "affinity" }, agents });
+  world.ask({ type: "fail_agent", agentId: world.agent("cyd").identity.id, reason: "no good" });
+  const runners = [1, 2].map(() => world.runner(world.submit({ affinityKey: "k" })));
+  expect(new Set(runners).size).toBe(1);
+});

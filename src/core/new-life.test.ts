@@ -83,3 +83,13 @@ test("a task that its gate holds is held once, also when its deadline comes near
   world.ask({ type: "set_gate", name: "db", available: true });
   expect([world.state.queues.get(MAIN)?.gated, world.status("t")]).toEqual([0, "leased"]);
 });
+
+test("a dependency that stays failed is told to a new life as well", () => {
+  const world = createWorld({ agents: ["ada"], pool: { retry: { maxAttempts: 1 } } });
+  world.submit({ id: "a" });
+  world.submit({ id: "t", dependencies: ["a"], onDependencyFailure: "run" });
+  world.fail("a");
+  world.fail("t");
+  world.replay("t");
+  expect([world.status("t"), world.task("t").failedDependencies]).toEqual(["leased", ["a"]]);
+});

@@ -169,6 +169,15 @@ const CASES: readonly {
     },
   },
   {
+    event: "more tasks without a key may run",
+    options: { agents: [{ name: "ada", concurrency: 2 }], pool: { keyConcurrency: 1 } },
+    before: (world) => void world.submit({ id: "first" }),
+    happens: (world) => {
+      const pool = world.state.pools.get(MAIN);
+      if (pool !== undefined) world.ask({ type: "change_pool", options: { ...pool.options, keyConcurrency: 2 } });
+    },
+  },
+  {
     event: "a stuck agent is free",
     options: { agents: [{ name: "ada", concurrency: 2 }], pool: { stuckMs: 1_000, retry: once } },
     before: (world) => {
