@@ -255,3 +255,38 @@ test("a retry that waits behind the gate that it blamed is paid for by the retry
   world.advance(1_000);
   expect(world.status(second)).toBe("agent");
 });
+
+test("an agent is given no task of which it still names an older attempt, also when that has lost its lease long ago", () => {
+  const lease = { ttlMs: 3_000, renewMs: 1_000 };
+  const world = createWorld({ pool: { lease, retry: { backoff: { baseMs: 100 } } } });
+  world.join({ name: "rem" });
+  world.claim("rem");
+  const id = world.submit();
+  world.start(id);
+  const old = { taskId: id, fence: world.lease(id)?.fence ?? 0 };
+  world.advance(3_000);
+  expect(world.heartbeatOf("rem", [old]).stop).toEqual([id]);
+  world.advance(100);
+  expect(world.status(id)).toBe("agent");
+
+  world.claim("rem");
+  expect(world.status(id)).toBe("agent");
+  world.heartbeatOf("rem", [old]);
+  expect(world.status(id)).toBe("agent");
+  world.heartbeatOf("rem", []);
+  expect(world.runner(id)).toBe("rem");
+});
+
+test("an agent that joins again has forgotten what it named", () => {
+  const world = createWorld({ pool: { lease: { ttlMs: 3_000, renewMs: 1_000 }, retry: { backoff: { baseMs: 100 } } } });
+  world.join({ name: "rem" });
+  world.claim("rem");
+  const id = world.submit();
+  const old = { taskId: id, fence: world.lease(id)?.fence ?? 0 };
+  world.advance(3_000);
+  world.heartbeatOf("rem", [old]);
+  world.advance(100);
+  world.join({ name: "rem" }, { replace: true });
+  world.claim("rem");
+  expect(world.runner(id)).toBe("rem");
+});

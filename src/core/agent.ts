@@ -163,6 +163,8 @@ export interface Agent {
   claim: OpenClaim | undefined;
   /** Types of the latest claim of a remote agent; undefined = any. */
   claimTypes: readonly string[] | undefined;
+  /** Remote: tasks of which its last heartbeat named an attempt that is over. It may still be running them. */
+  stillNames: ReadonlySet<TaskId>;
   /** Remote: last sign of life. */
   lastSeenAtMs: number;
   /** Since the engine started. */

@@ -68,7 +68,7 @@ export function answerClaims(state: NamespaceState, turn: Turn): void {
 
 /**
  * Renews what is named and tells what is to be stopped. What was never named long after its lease never reached the
- * agent, and is given back; a run that is over and no longer named frees its slot.
+ * agent, and is given back; a run that is over and no longer named frees its slot, and its task may come again.
  */
 export function heartbeat(state: NamespaceState, command: Extract<Command, { type: "heartbeat" }>, turn: Turn): Reply {
   const { agentId, attempts, health } = command;
@@ -88,6 +88,7 @@ export function heartbeat(state: NamespaceState, command: Extract<Command, { typ
     renew(state, task, turn);
     turn.record({ type: "run.named", agentId, fence });
   }
+  hearNames(state, agent, stop, turn);
   for (const run of [...agent.runs.values()]) {
     if (named.has(run.fence)) continue;
     const lease = currentLease(state, run);
@@ -100,6 +101,14 @@ export function heartbeat(state: NamespaceState, command: Extract<Command, { typ
   const quiet =
     agent.lifecycle === "draining" || pool.draining || pool.mode === "draining" || state.draining !== undefined;
   return { type: "heartbeat", stop, quiet, leaseExpiresAtMs: turn.nowMs + ttlMs };
+}
+
+/** Of what it names without a right to, that which is still open may come its way again. */
+function hearNames(state: NamespaceState, agent: Agent, taskIds: readonly TaskId[], turn: Turn): void {
+  const open = new Set(taskIds.filter((id) => (state.tasks.get(id)?.state.name ?? "settled") !== "settled"));
+  const { stillNames, identity } = agent;
+  if (open.size === stillNames.size && [...open].every((id) => stillNames.has(id))) return;
+  turn.record({ type: "agent.names", agentId: identity.id, taskIds: [...open] });
 }
 
 /** One voice among others: that it feels well takes back its own word only. */

@@ -260,6 +260,8 @@ export type VolatileEvent =
   | { readonly type: "pool.quieted"; readonly pool: PoolId; readonly taskId: TaskId | undefined }
   /** It goes on for longer than `stuckMs`. */
   | { readonly type: "run.stuck"; readonly agentId: AgentId; readonly fence: number }
+  /** Its heartbeat names attempts that are over, of these tasks. */
+  | { readonly type: "agent.names"; readonly agentId: AgentId; readonly taskIds: readonly TaskId[] }
   | { readonly type: "run.named"; readonly agentId: AgentId; readonly fence: number }
   /** It waits for room in the queue, and for how long at most. */
   | { readonly type: "submission.held"; readonly pool: PoolId; readonly held: Held; readonly untilMs: number }
@@ -337,6 +339,7 @@ const DURABLE: Readonly<Record<Event["type"], boolean>> = {
   "claim.opened": false,
   "claim.closed": false,
   "run.stuck": false,
+  "agent.names": false,
   "run.named": false,
   "submission.held": false,
   "submission.let_go": false,

@@ -56,8 +56,9 @@ export function againstPair(
   return stillRuns(agent, taskId) ? "slot" : undefined;
 }
 
-/** An agent gets no task while it may still be running an older attempt of it. */
+/** An agent gets no task while it may still be running an older attempt of it, or says that it is. */
 export function stillRuns(agent: Agent, taskId: TaskId): boolean {
+  if (agent.stillNames.has(taskId)) return true;
   for (const run of agent.runs.values()) if (run.taskId === taskId) return true;
   return false;
 }

@@ -1,7 +1,7 @@
 /** Agents: who they are, whether they live, what they are asked. */
 
 import { assert } from "../../base/assert.ts";
-import type { AgentId } from "../../base/ids.ts";
+import type { AgentId, TaskId } from "../../base/ids.ts";
 import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
@@ -12,6 +12,8 @@ import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
 import { hearOperator, judge } from "./health.ts";
 import { leaveRate, rateOf } from "./rates.ts";
 import { refresh, rosterChanged } from "./seat.ts";
+
+const NO_TASKS: ReadonlySet<TaskId> = new Set();
 
 /** A known id takes over: the agent has joined again, perhaps with other capabilities. */
 export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: number): void {
@@ -24,6 +26,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     isolate(state, known, identity.isolation, nowMs);
     known.rate = rateOf(state, identity);
     known.claimTypes = undefined;
+    known.stillNames = NO_TASKS;
     queueOf(state, identity.pool).seats.seat(known);
     rosterChanged(state, known, nowMs);
     return;
@@ -42,6 +45,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     cooldownMs: 0,
     claim: undefined,
     claimTypes: undefined,
+    stillNames: NO_TASKS,
     lastSeenAtMs: nowMs,
     restarts: 0,
     leaving: undefined,
@@ -230,6 +234,13 @@ export function openClaim(state: NamespaceState, event: Extract<Event, { type: "
   state.dirty.add(agent.identity.pool);
   state.due.add({ kind: "claim", atMs: claim.untilMs, agentId, claimId: claim.claimId });
   refresh(state, agent, nowMs);
+}
+
+/** What it no longer names it may be given again. */
+export function names(state: NamespaceState, { agentId, taskIds }: Extract<Event, { type: "agent.names" }>): void {
+  const agent = agentOf(state, agentId);
+  agent.stillNames = taskIds.length === 0 ? NO_TASKS : new Set(taskIds);
+  state.dirty.add(agent.identity.pool);
 }
 
 export function closeClaim(state: NamespaceState, id: AgentId, nowMs: number): void {

@@ -135,6 +135,9 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "agent.seen":
       agentOf(state, event.agentId).lastSeenAtMs = event.atMs;
       break;
+    case "agent.names":
+      agents.names(state, event);
+      break;
     case "agent.probed":
       agentOf(state, event.agentId).probes = { good: event.good, bad: event.bad };
       break;

@@ -70,9 +70,10 @@ function isTrusted({ breaker, health }: Agent, permits: number, nowMs: number): 
   return breaker.name === "closed" || breaker.leases.filter(({ expiresAtMs }) => expiresAtMs > lastMs).length < permits;
 }
 
-function mayTake({ identity, claimTypes, runs }: Agent, task: Task): boolean {
+function mayTake({ identity, claimTypes, runs, stillNames }: Agent, task: Task): boolean {
   if (identity.pool !== task.spec.pool || task.failedAgentIds.includes(identity.id)) return false;
   // It may still be running an older attempt of it.
+  if (stillNames.has(task.spec.id)) return false;
   for (const run of runs.values()) if (run.taskId === task.spec.id) return false;
   const profile = {
     key: "",
