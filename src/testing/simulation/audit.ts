@@ -534,6 +534,7 @@ export class Audit {
     this.open += 1;
     this.#rest(task, event.resting);
     if (event.resting.reason === "agent") bounds.returned(task.spec.pool);
+    if (event.resting.reason === "dependencies") bounds.blocked += 1;
     if (event.resting.reason === "delay") bounds.released += 1;
   }
 

@@ -13,6 +13,8 @@ export class Bounds {
   readonly byPool = new Map<string, Added>();
   /** Dependents and dead letters that came to wait for their time. */
   released = 0;
+  /** Dead letters that came to wait for dependencies in their new life. */
+  blocked = 0;
   /** A gate was opened or closed: what was admitted as free to go may be held by now. */
   gatesMoved = false;
 
@@ -83,7 +85,10 @@ export function checkBounds(
     const isAbove = pool.waiting - pool.gated > limit;
     if (admitted.returns + admitted.lateReturns > 0 && isAbove) reach("returns took the queue above its limit");
     if (stay("dependencies") > 0) {
-      holds(pool.blocked <= room(blockedLimit, was.blocked), `pool ${id} blocks at most ${blockedLimit} tasks`);
+      holds(
+        pool.blocked <= room(blockedLimit, was.blocked) + bounds.blocked,
+        `pool ${id} blocks at most ${blockedLimit} tasks`,
+      );
     }
     if (stay("delay") > 0) {
       const most = room(delayedLimit, was.delayed) + bounds.released;
