@@ -3,24 +3,23 @@
  *
  * One turn at a time: what arrives while a turn is being committed is the next turn, so a busy store gets large
  * commits and an idle one answers at once.
+ *
+ * Longer than other files, because whether a turn may begin, is under way, is lost or begins a term is one state, and
+ * every method moves it.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import { isPoolError, PoolError } from "../base/errors.ts";
-import type { PoolId, TaskId } from "../base/ids.ts";
+import type { TaskId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { Command, Reply } from "../core/command.ts";
 import type { Effect } from "../core/effect.ts";
 import type { DurableEvent, Notice } from "../core/event.ts";
-import type { Gate } from "../core/gate.ts";
-import type { Pool } from "../core/pool.ts";
 import { quarantine } from "../core/quarantine.ts";
-import { type OpenFacts, openFacts, settledFacts } from "../core/record.ts";
-import type { KeyRecord } from "../core/retired.ts";
-import { WHOLE_POOL } from "../core/spend.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { dueFirst, matchLast, step } from "../core/step.ts";
 import { Turn } from "../core/turn.ts";
-import type { Admitted, Commit, PoolRecord, SettledRow, Store } from "../stores/store.ts";
+import type { Commit, SettledRow, Store } from "../stores/store.ts";
+import { assemble } from "./assembly.ts";
 import type { Payloads } from "./payloads.ts";
 import { isToldOnce, Retold } from "./retold.ts";
 import { Stubs } from "./stubs.ts";
@@ -230,7 +229,7 @@ export class Loop {
     try {
       const answers = this.#carryOut(asked, turn);
       if (turn.poisoned.length > 0) return this.#finishLater(asked, { turn, answers });
-      const commit = turn.durable.length === 0 ? undefined : this.#assemble(turn);
+      const commit = turn.durable.length === 0 ? undefined : this.#assembled(turn);
       this.#committing = commit;
       const storing = commit && store.commit(commit);
       if (storing !== undefined) return this.#finishLater(asked, { turn, answers, commit, storing });
@@ -283,7 +282,7 @@ export class Loop {
     const { turn } = taken;
     try {
       if (turn.poisoned.length > 0) await this.#quarantine(turn);
-      const commit = taken.commit ?? this.#assemble(turn);
+      const commit = taken.commit ?? this.#assembled(turn);
       this.#committing = commit;
       await (taken.storing ?? this.#options.store.commit(commit));
       this.#finish(asked, { ...taken, commit });
@@ -328,127 +327,9 @@ export class Loop {
     }
   }
 
-  #assemble(turn: Turn): Commit {
+  #assembled(turn: Turn): Commit {
     const { state, payloads } = this.#options;
-    const admitted: Admitted[] = [];
-    const open: OpenFacts[] = [];
-    const settled: SettledRow[] = [];
-    const reopened: Commit["reopened"][number][] = [];
-    const pools: Commit["pools"][number][] = [];
-    const agents: Commit["agents"][number][] = [];
-    const dropped: Commit["dropped"][number][] = [];
-    const retired: NonNullable<Commit["retired"]>[number][] = [];
-    const keys: KeyRecord[] = [];
-    let keysBeforeMs: number | undefined;
-    const quarantined: Commit["quarantine"][number][] = [];
-    const gates: Gate[] = [];
-    const schedules = new Set<string>();
-    const spenders = new Map<string, { pool: PoolId; tenant: string }>();
-    const spends = (pool: PoolId | undefined, tenant: string): void => {
-      if (pool !== undefined) spenders.set(`${pool}\n${tenant}`, { pool, tenant });
-    };
-    for (const event of turn.durable) {
-      switch (event.type) {
-        case "task.submitted":
-          admitted.push({ num: event.num, spec: event.spec, body: payloads.admit(event.spec) });
-          break;
-        case "task.replayed":
-          reopened.push({ num: event.facts.num, id: event.facts.spec.id });
-          if (event.respecified) {
-            const { num, spec } = event.facts;
-            admitted.push({ num, spec, body: payloads.takeReplay(spec.id) ?? {} });
-          }
-          break;
-        case "dead_letter.dropped":
-          dropped.push({ num: event.num, id: event.id });
-          break;
-        case "pool.created":
-        case "pool.changed":
-        case "pool.mode": {
-          const pool = state.pools.get(event.pool);
-          if (pool !== undefined) pools.push({ id: event.pool, record: poolRecord(pool) });
-          break;
-        }
-        case "gate.changed":
-          gates.push(event.gate);
-          break;
-        case "spend.freed":
-          spends(event.pool, event.tenant);
-          break;
-        case "attempt.ended":
-        case "task.settled": {
-          const spec = event.attempt === undefined ? undefined : state.tasks.get(event.taskId)?.spec;
-          const options = spec === undefined ? undefined : state.pools.get(spec.pool)?.options;
-          if (options?.spend !== undefined) spends(spec?.pool, WHOLE_POOL);
-          if (options?.tenantSpend !== undefined && spec?.tenant !== undefined) spends(spec.pool, spec.tenant);
-          break;
-        }
-        case "schedule.created":
-          schedules.add(event.schedule.id);
-          break;
-        case "schedule.deleted":
-        case "schedule.paused":
-        case "schedule.fired":
-        case "schedule.refused":
-        case "schedule.skipped":
-        case "schedule.missed":
-          schedules.add(event.scheduleId);
-          break;
-        case "pool.deleted":
-          pools.push({ id: event.pool, record: null });
-          break;
-        case "agent.added":
-        case "agent.changed":
-          agents.push({ id: event.agent.id, record: event.agent });
-          break;
-        case "agent.removed":
-          agents.push({ id: event.agentId, record: null });
-          break;
-        case "tasks.retired":
-          retired.push(...event.tasks);
-          keys.push(...event.keys);
-          keysBeforeMs = event.keysBeforeMs;
-          break;
-        case "payload.quarantined": {
-          const { type: _, ...record } = event;
-          quarantined.push({ pool: event.pool, fingerprint: event.fingerprint, record });
-          break;
-        }
-        case "payload.released":
-          quarantined.push({ pool: event.pool, fingerprint: event.fingerprint, record: null });
-          break;
-        default:
-      }
-    }
-    for (const id of turn.touched) {
-      const task = state.tasks.get(id);
-      if (task === undefined) continue;
-      if (task.state.name !== "settled") open.push(openFacts(task));
-      else {
-        settled.push({ facts: settledFacts(task), result: payloads.takeResult(task.lastFence) });
-        payloads.drop(id);
-      }
-    }
-    const firstSeq = this.#lastSeq + 1;
-    const facts = {
-      admitted,
-      open,
-      settled,
-      reopened,
-      dropped,
-      pools,
-      agents,
-      gates,
-      spending: [...spenders.values()].map(({ pool, tenant }) => {
-        return { pool, tenant, window: state.pools.get(pool)?.spending.get(tenant) ?? null };
-      }),
-      schedules: [...schedules].map((id) => ({ id, record: state.schedules.get(id) ?? null })),
-      quarantine: quarantined,
-      retired,
-      keys,
-      keysBeforeMs,
-    };
-    return { firstSeq, atMs: turn.nowMs, events: turn.durable, ...facts };
+    return assemble(turn, { state, payloads, firstSeq: this.#lastSeq + 1 });
   }
 
   /** Settled tasks leave the core once nobody can ask for them who would not find them in the store. */
@@ -566,8 +447,4 @@ export class Loop {
 
 function happenedIn({ told }: Turn, { firstSeq, atMs, events }: Commit): Happened {
   return { events: told, firstSeq, lastSeq: firstSeq + events.length - 1, atMs };
-}
-
-function poolRecord({ options, createdAtMs, mode }: Pool): PoolRecord {
-  return mode === "running" ? { options, createdAtMs } : { options, createdAtMs, mode };
 }
