@@ -51,6 +51,8 @@ export class Audit {
       this.#see(event, commit.atMs, bounds);
     }
     this.#deaths.check(this.agents, this.#tools);
+    // What a start settles lies between the deaths that it finds and the next.
+    if (commit.events.some(({ type }) => type === "task.settled")) spare(this.tasks.values());
     if (this.#tools.disturbed()) return;
     const queues = {
       before,
@@ -475,7 +477,6 @@ export class Audit {
     task.status = status;
     task.deadLettered = deadLettered;
     this.open -= 1;
-    spare(this.tasks.values());
     this.#reachSettled(task, { ran, code: error?.code, blame: error?.blame });
   }
 
