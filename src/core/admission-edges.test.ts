@@ -198,6 +198,20 @@ describe("those who wait for room", () => {
     expect(world.order).toEqual(["runs", "held", "newer"]);
   });
 
+  test("start in the very turn that lets them in, when somebody is free", () => {
+    const world = createWorld({ agents: ["ada", "bob"], pool: { queue: { overflow: "wait", limit: 1 } } });
+    for (const id of ["a", "b", "waits"]) world.submit({ id });
+    const specs = [world.spec({ id: "held" })];
+    world.ask({ type: "submit", specs, partial: false, known: world.known(), hold: 1 });
+    const done = (id: string) => {
+      const { agentId, fence } = world.lease(id) ?? { agentId: undefined, fence: 0 };
+      const outcome = { name: "succeeded", resultBytes: 0 } as const;
+      return { type: "report", agentId, taskId: world.task(id).spec.id, fence, outcome, known: world.known() } as const;
+    };
+    world.turn([done("a"), done("b")]);
+    expect([world.status("waits"), world.status("held")]).toEqual(["leased", "leased"]);
+  });
+
   test("are not those who would wait for ever: what never fits is refused at once", () => {
     const world = full();
     const specs = many(4).map((input) => world.spec(input));

@@ -370,3 +370,11 @@ test("the bound of affinity is taken over agents that may work: one that is unhe
   const runners = [1, 2].map(() => world.runner(world.submit({ affinityKey: "k" })));
   expect(new Set(runners).size).toBe(1);
 });
+
+test("S0-41 failing an agent answers which attempts that ended, and tells each run to stop", () => {
+  const world = createWorld({ agents: [{ name: "ada", concurrency: 2 }] });
+  const ids = [world.submit(), world.submit()];
+  const reply = world.ask({ type: "fail_agent", agentId: world.agent("ada").identity.id, reason: "no good" });
+  expect(reply).toEqual({ type: "agent_failed", ended: ids.map((taskId) => ({ taskId, number: 1 })) });
+  expect(world.effectsOf("stop").map(({ taskId }) => taskId)).toEqual(ids);
+});
