@@ -258,6 +258,7 @@ export class Audit {
       again: false,
       replays: 0,
       status: "",
+      isDue: false,
       attempts: new Map(),
       deadLettered: false,
       killers: undefined,
@@ -305,6 +306,7 @@ export class Audit {
     this.#holds(task.state === "waiting", `task ${taskId} waits for something else only while it waits`);
     if (resting.reason === "retry") this.#tools.reach("backoff, as nobody else could serve");
     this.#holds(task.unmet.size === 0, `task ${taskId} waits for ${resting.reason} after its dependencies`);
+    if (task.reason === "delay" && (task.spec.runAtMs ?? 0) <= this.#atMs) task.isDue = true;
     this.#leave(task);
     this.#rest(task, resting);
     task.again = again;
@@ -350,7 +352,7 @@ export class Audit {
       (task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) > atMs,
       `task ${taskId} begins before its deadline`,
     );
-    this.#holds((task.spec.runAtMs ?? 0) <= atMs, `task ${taskId} begins after its runAt`);
+    this.#holds(task.isDue || (task.spec.runAtMs ?? 0) <= atMs, `task ${taskId} begins after its runAt`);
     this.#holds(agent?.pool === task.spec.pool, `agent ${agentId} of task ${taskId} is of its pool`);
     const wasFailed = task.failed.includes(agentId);
     this.#holds(!wasFailed || task.again, `task ${taskId} does not go back to ${agentId} without a backoff`);
@@ -524,6 +526,7 @@ export class Audit {
     task.unmet.clear();
     for (const id of event.waitsFor) task.unmet.add(id);
     task.replays += 1;
+    task.isDue = false;
     task.charged = 0;
     task.refunds = 0;
     task.failed = [];

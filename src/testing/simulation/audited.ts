@@ -29,6 +29,8 @@ export interface AuditedTask {
   again: boolean;
   replays: number;
   status: string;
+  /** Its time had come by the clock of some engine; that of the next may be behind. */
+  isDue: boolean;
   /** Fences under which it has succeeded. */
   readonly attempts: Map<number, Attempt>;
   deadLettered: boolean;
