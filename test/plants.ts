@@ -37,6 +37,7 @@ type Payload = typeof import("../src/engine/payloads.ts");
 type Restore = typeof import("../src/core/restore.ts");
 type Retry = typeof import("../src/core/retry.ts");
 type Room = typeof import("../src/core/room.ts");
+type Dependencies = typeof import("../src/core/dependencies.ts");
 type Settle = typeof import("../src/core/settle.ts");
 type State = typeof import("../src/core/state.ts");
 type StubsModule = typeof import("../src/engine/stubs.ts");
@@ -109,7 +110,7 @@ export const PLANTS: readonly Plant[] = [
       waitFor(state, dependency, id);
     },
   })),
-  plant<Settle>("a dependent does not wait for its time", "../src/core/settle.ts", () => ({
+  plant<Dependencies>("a dependent does not wait for its time", "../src/core/dependencies.ts", () => ({
     afterDependencies: () => ({ reason: "agent" }),
   })),
   plant<State>("fences begin anew with a restart", "../src/core/state.ts", () => ({
@@ -255,7 +256,7 @@ export const PLANTS: readonly Plant[] = [
     },
   })),
   // --- dependencies, keys, time, room ---
-  plant<Settle>("a dependency that failed before stops nobody", "../src/core/settle.ts", () => ({
+  plant<Dependencies>("a dependency that failed before stops nobody", "../src/core/dependencies.ts", () => ({
     fateOf: () => "met" as const,
   })),
   plant<Submissions>("whatever comes under a key is the same request", "../src/engine/submission.ts", (original) => ({

@@ -3,31 +3,24 @@ import { isPoolError, PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import { Planned, refuseBeyondBounds, wouldNeverFit } from "./bounds.ts";
 import type { Command, Known, Reply } from "./command.ts";
+import { afterDependencies, dependencyFailure } from "./dependencies.ts";
 import type { Resting } from "./event.ts";
+import { deadlineExceeded, stopAndFinish } from "./finish.ts";
 import { refuseCycle } from "./graph.ts";
+import { type Resolved, resolveDependencies, unknownDependencies } from "./links.ts";
 import type { Pool } from "./pool.ts";
 import { refuseQuarantined } from "./quarantine.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import { isKeyKept } from "./retired.ts";
-import { afterDependencies, deadlineExceeded, dependencyFailure, fateOf, stopAndFinish } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
-import { type Awaited, type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
+import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** What was decided for one task. */
 type Decision =
   | { readonly name: "known"; readonly taskId: TaskId; readonly expired?: FinalStatus | undefined }
   | { readonly name: "refused"; readonly error: PoolError }
-  | {
-      readonly name: "take";
-      readonly spec: TaskSpec;
-      readonly resting: Resting;
-      readonly waitsFor: readonly TaskId[];
-      readonly awaited: Awaited | undefined;
-      readonly failedDependencies: readonly TaskId[];
-      /** It can't run: this dependency has ended, and not well. */
-      readonly broken: TaskId | undefined;
-    };
+  | ({ readonly name: "take"; readonly spec: TaskSpec; readonly resting: Resting } & Resolved);
 
 const NO_CYCLES: ReadonlyMap<TaskId, PoolError> = new Map();
 const NO_BATCH: ReadonlySet<TaskId> = new Set();
@@ -228,60 +221,6 @@ function sameRequest(
   }
   throw new PoolError("conflict", "the idempotency key was used for another task", {
     details: { path: "idempotencyKey", taskId: earlier.id },
-  });
-}
-
-type Resolved = Pick<Extract<Decision, { name: "take" }>, "waitsFor" | "awaited" | "failedDependencies" | "broken">;
-const DEPENDS_ON_NOTHING: Resolved = { waitsFor: [], awaited: undefined, failedDependencies: [], broken: undefined };
-
-function resolveDependencies(
-  state: NamespaceState,
-  spec: TaskSpec,
-  {
-    known,
-    batch,
-    awaitUntilMs,
-  }: {
-    known: Known;
-    batch: ReadonlySet<TaskId>;
-    /** Undefined: all must be there. */
-    awaitUntilMs: number | undefined;
-  },
-): Resolved {
-  if (spec.dependencies.length === 0) return DEPENDS_ON_NOTHING;
-  const waitsFor: TaskId[] = [];
-  const failedDependencies: TaskId[] = [];
-  const unknown: TaskId[] = [];
-  let broken: TaskId | undefined;
-  for (const id of spec.dependencies) {
-    const status = endOf(state, id, known);
-    if (status === "open") waitsFor.push(id);
-    else if (status === undefined) {
-      if (batch.has(id)) waitsFor.push(id);
-      else unknown.push(id);
-    } else if (fateOf({ spec }, status) !== "met") broken ??= id;
-    else if (status !== "completed") failedDependencies.push(id);
-  }
-  if (unknown.length === 0) return { waitsFor, awaited: undefined, failedDependencies, broken };
-  if (awaitUntilMs === undefined) throw unknownDependencies(unknown);
-  return {
-    waitsFor: [...waitsFor, ...unknown],
-    awaited: { ids: unknown, untilMs: awaitUntilMs },
-    failedDependencies,
-    broken,
-  };
-}
-
-function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "open" | undefined {
-  if (state.retired.has(id)) return undefined;
-  const task = state.tasks.get(id);
-  if (task !== undefined) return task.state.name === "settled" ? task.state.settlement.status : "open";
-  return known.tasks.get(id)?.settlement.status;
-}
-
-function unknownDependencies(ids: readonly TaskId[]): PoolError {
-  return new PoolError("unknown_dependency", `dependencies: no task ${ids.join(", ")}`, {
-    details: { path: "dependencies", unknown: ids },
   });
 }
 

@@ -1,7 +1,8 @@
 /** Cancelling: by a caller, with a pool, or with the engine. */
 import { PoolError } from "../base/errors.ts";
 import { type Command, DONE, type Known, type Reply } from "./command.ts";
-import { notFound, stopAndFinish } from "./settle.ts";
+import { stopAndFinish } from "./finish.ts";
+import { notFound } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import type { Settlement, Task } from "./task.ts";
 import type { Turn } from "./turn.ts";

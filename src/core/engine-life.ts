@@ -1,10 +1,11 @@
 /** An engine takes over what another has left, and gives back what it must leave itself. */
 import { cancellation, openTasks } from "./cancel.ts";
 import { type Command, DONE, type Reply, type RunHere } from "./command.ts";
+import { sweep } from "./finish.ts";
 import { currentLease, renew, renewAll } from "./lease.ts";
 import type { Outcome } from "./outcome.ts";
 import { spareWaiting } from "./poison.ts";
-import { endAttempt, sweep } from "./settle.ts";
+import { endAttempt } from "./settle.ts";
 import { newIsolation } from "./spawn.ts";
 import type { NamespaceState } from "./state.ts";
 import { becomeReady, closeClaim } from "./supervise.ts";

@@ -2,13 +2,14 @@
 import { lookAtSize } from "./autoscaling.ts";
 import { endClaim } from "./claim.ts";
 import type { DueEntry } from "./due.ts";
+import { deadlineExceeded, giveUpAwaited, overspent, stopAndFinish } from "./finish.ts";
 import { budgetSpentUntilMs, releaseHeld } from "./held.ts";
 import { currentLease, expire, timeOut } from "./lease.ts";
 import { giveBackAll } from "./leave.ts";
 import { giveUpHeld } from "./overflow.ts";
 import { replace } from "./replace.ts";
 import { scheduleDue } from "./scheduling.ts";
-import { deadlineExceeded, freeHeldSlot, giveUpAwaited, overspent, stopAndFinish } from "./settle.ts";
+import { freeHeldSlot } from "./settle.ts";
 import { type NamespaceState, poolOf } from "./state.ts";
 import { becomesStuck } from "./stuck.ts";
 import { checkSilence, forgetSilent, startAgain } from "./supervise.ts";

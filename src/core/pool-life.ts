@@ -2,11 +2,11 @@
 import { PoolError } from "../base/errors.ts";
 import { cancellation, openTasks } from "./cancel.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
+import { sweep } from "./finish.ts";
 import { refuseHeld } from "./overflow.ts";
 import type { PoolOptions } from "./pool.ts";
 import { release } from "./quarantine.ts";
 import { deleteSchedulesOf } from "./scheduling.ts";
-import { sweep } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
 import { removeAgent } from "./supervise.ts";
 import type { Turn } from "./turn.ts";
