@@ -76,6 +76,8 @@ const START_MS = 1_700_000_000_000;
 const NEMESIS_MS = 500;
 /** Once nothing goes wrong any more everything must end within this time: all the waits that options may ask for, and slack. */
 const CALM_LIMIT_MS = 180_000;
+/** So many tasks more may need as much again: limits per minute let them through only so fast. */
+const CALM_TASKS = 50;
 /** A run that is not over by then hangs. */
 const STEP_LIMIT = 400_000;
 const LINES = 40;
@@ -218,7 +220,7 @@ class Run implements Scene {
     await this.#until(() => this.#actors === 0);
     this.dice.calm = true;
     this.trace("calm");
-    const limitMs = this.time.now() + CALM_LIMIT_MS;
+    const limitMs = this.time.now() + CALM_LIMIT_MS * Math.max(1, Math.ceil(tasks / CALM_TASKS));
     const isOver = (): boolean => this.audit.open === 0 && this.#term?.engine !== undefined;
     await this.#until(() => isOver() || this.time.now() > limitMs);
     if (!isOver()) this.violate(`everything ends once nothing goes wrong any more: ${this.#unfinished()}`);

@@ -16,6 +16,8 @@ const SLACK_MS = 20;
 interface Seen {
   readonly breaker: Breaker;
   readonly lifecycle: Agent["lifecycle"];
+  /** New with every spawn, also with one that took no time. */
+  readonly incarnation: string;
   /** The newest fence there was then, in the namespace. */
   readonly fence: number;
   readonly passive: boolean;
@@ -58,12 +60,15 @@ export class Watch {
       const before = this.#seen.get(id);
       if (options === undefined) continue;
       if (options.breaker !== false) this.#breaker(agent, before, options.breaker);
-      const isNew = before === undefined || before.lifecycle !== agent.lifecycle;
+      const { lifecycle } = agent;
+      const incarnation = agent.isolation.contextWindowId;
+      const isNew = before?.lifecycle !== lifecycle || before.incarnation !== incarnation;
       const moved = before?.breaker.generation !== agent.breaker.generation;
       const passive = agent.findings.get("passive")?.health === "unhealthy";
       seen.set(id, {
         breaker: agent.breaker,
-        lifecycle: agent.lifecycle,
+        lifecycle,
+        incarnation,
         fence: newestFence,
         passive,
         since: moved ? (before?.fence ?? 0) : before.since,
@@ -98,7 +103,8 @@ export class Watch {
     }
     if (before === undefined) return;
     const moves = breaker.generation - before.breaker.generation;
-    const fresh = [...runs.values()].filter(({ fence }) => fence > before.fence);
+    // A run that was stopped at once has given its permit back already.
+    const fresh = [...runs.values()].filter(({ fence, orphaned }) => fence > before.fence && !orphaned);
     if (moves === 0 && breaker.name === "open") {
       this.#holds(fresh.length === 0, `agent ${name} is given nothing while its breaker is open`);
     }
