@@ -47,7 +47,11 @@ export function lease(state: NamespaceState, event: Extract<Event, { type: "task
 
 /** The first of its life: nothing has been tried since the admission, or since the replay. */
 function isFirstAttempt(task: Task): boolean {
-  return task.lastNumber === 0 || (task.first && task.attemptCount + task.refunds + task.failedAgentIds.length === 0);
+  if (task.lastNumber === 0) return true;
+  // What ended later than the replay belongs to this life, also when it was throttled and leaves no other trace.
+  const last = task.attempts.at(-1);
+  const isNewLife = task.first && (last === undefined || last.endedAtMs <= task.queuedAtMs);
+  return isNewLife && task.attemptCount + task.refunds + task.failedAgentIds.length === 0;
 }
 
 export function start(state: NamespaceState, id: TaskId, atMs: number): void {
