@@ -350,3 +350,30 @@ test("ten thousand dependents of one task are all released by its end", () => {
   expect([world.runner("d0"), world.status("d9999"), world.state.dependents.size]).toEqual(["ada", "agent", 0]);
   world.check();
 });
+
+test.each([false, true])(
+  "a replayed task waits for those that were open then, not for one that was replayed since (restart: %s)",
+  (restarts) => {
+    const world = createWorld({ agents: ["ada", "bob", "cyd"] });
+    world.submit({ id: "a" });
+    world.fail("a", { blame: "task" });
+    world.submit({ id: "x", runAtMs: world.nowMs + 60_000 });
+    world.submit({ id: "b", dependencies: ["a", "x"], onDependencyFailure: "fail" });
+    expect(world.status("b")).toBe("failed");
+    world.advance(1);
+    world.replay("b");
+    world.advance(1);
+    world.replay("a");
+    if (restarts) {
+      world.restart();
+      world.ask({ type: "recover" });
+      for (const name of ["ada", "bob", "cyd"]) world.ready(name);
+    }
+    if (world.status("a") !== "leased") world.advance(60_000 - 100);
+    world.complete("a");
+    expect(world.task("b")).toMatchObject({ state: { name: "waiting", reason: "dependencies" }, unmet: 1 });
+    world.advance(60_000);
+    world.complete("x");
+    expect(world.status("b")).toBe("leased");
+  },
+);

@@ -30,6 +30,8 @@ export interface OpenFacts {
   readonly deaths?: EngineDeaths | undefined;
   readonly replays: number;
   readonly unmet: number;
+  /** As `Task.waitsFor`. */
+  readonly waitsFor?: readonly TaskId[] | undefined;
   readonly awaited?: Awaited | undefined;
   readonly failedDependencies: readonly TaskId[];
   readonly attempts: readonly Attempt[];
@@ -75,6 +77,7 @@ export function openFacts(task: Task): OpenFacts {
     deaths: task.deaths,
     replays: task.replays,
     unmet: task.unmet,
+    waitsFor: task.waitsFor,
     awaited: task.awaited,
     failedDependencies: task.failedDependencies,
     attempts: task.attempts,

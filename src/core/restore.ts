@@ -55,7 +55,8 @@ export function restore(stored: Stored, nowMs: number): NamespaceState {
   for (const facts of stored.open) restoreTask(state, facts, nowMs);
   for (const facts of stored.open) {
     if (facts.state.name !== "waiting" || facts.state.reason !== "dependencies") continue;
-    for (const id of facts.spec.dependencies) {
+    // Not for one that was out of the way when this life began, and was replayed since.
+    for (const id of facts.waitsFor ?? facts.spec.dependencies) {
       // One that has failed and was replayed is open again, and yet out of the way.
       const isAhead = state.tasks.has(id) || facts.awaited?.ids.includes(id) === true;
       if (isAhead && !facts.failedDependencies.includes(id)) waitFor(state, id, facts.spec.id);
@@ -91,6 +92,7 @@ function restoreTask(state: NamespaceState, facts: OpenFacts, nowMs: number): vo
     deaths: facts.deaths,
     replays: facts.replays,
     unmet: facts.unmet,
+    waitsFor: facts.waitsFor,
     awaited: facts.awaited,
     failedDependencies: facts.failedDependencies,
     attempts: facts.attempts,

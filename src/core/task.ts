@@ -191,6 +191,8 @@ export interface Task {
   replays: number;
   /** Dependencies that have not completed yet. */
   unmet: number;
+  /** Dependencies that its present life began with; undefined = all that it has. Some may have been met since. */
+  waitsFor: readonly TaskId[] | undefined;
   awaited: Awaited | undefined;
   /** Dependencies that failed or were cancelled, under the policy `run`. */
   failedDependencies: readonly TaskId[];
@@ -223,6 +225,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     deaths: undefined,
     replays: 0,
     unmet: 0,
+    waitsFor: undefined,
     awaited: undefined,
     failedDependencies: [],
     attempts: [],

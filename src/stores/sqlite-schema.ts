@@ -71,16 +71,20 @@ const TABLES = `
     PRIMARY KEY (pool, fingerprint)
   ) STRICT;
   CREATE TABLE gates (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-  CREATE TABLE spending (
+  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0), ('last_num', 0);
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/** Came after the first files were made. A table more changes nothing of what is there, so they need no new version. */
+const LATER_TABLES = `
+  CREATE TABLE IF NOT EXISTS spending (
     pool TEXT NOT NULL,
     tenant ANY NOT NULL,
     record TEXT NOT NULL,
     PRIMARY KEY (pool, tenant)
   ) STRICT;
-  CREATE TABLE schedules (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-  INSERT INTO meta VALUES ('schema_version', ${SCHEMA_VERSION}), ('epoch', 0), ('settled_epoch', 0), ('last_num', 0);
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${SCHEMA_VERSION};
+  CREATE TABLE IF NOT EXISTS schedules (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
 `;
 
 /**
@@ -160,7 +164,7 @@ function prepare(db: DatabaseSync, file: string, maxBytes: number | undefined): 
     const pageBytes = pragma(db, "page_size");
     db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
   }
-  if (makeTables) db.exec(`BEGIN IMMEDIATE; ${TABLES} COMMIT;`);
+  db.exec(`BEGIN IMMEDIATE; ${makeTables ? TABLES : ""} ${LATER_TABLES} COMMIT;`);
 }
 
 /** False for a file of ours with the tables of this version; refuses everything else that is not empty. */

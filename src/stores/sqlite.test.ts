@@ -584,6 +584,17 @@ describe("the file of the SQLite store", () => {
     expect((await again.events(0, 100)).map(({ seq }) => seq)).toEqual([6]);
   });
 
+  test("a file of before there were schedules and spending is taken as it is", async () => {
+    const store = await open();
+    await store.load();
+    await store.commit(new CommitWriter().next(ended(settledTask(1))));
+    await store.close();
+    const older = new DatabaseSync(dataFile());
+    older.exec("DROP TABLE schedules; DROP TABLE spending;");
+    older.close();
+    expect(await (await open()).load()).toMatchObject({ lastNum: 1, schedules: [], spending: [] });
+  });
+
   test("is not held open by a reading of events that ended early", async () => {
     const store = await open();
     await store.load();

@@ -53,6 +53,7 @@ export function reopen(state: NamespaceState, event: Extract<Event, { type: "tas
   task.failedDependencies = facts.failedDependencies.filter((id) => !waitsFor.includes(id));
   task.attempts = facts.attempts;
   task.unmet = waitsFor.length;
+  task.waitsFor = waitsFor;
   enter(state, task, resting, atMs);
   // A dependency that is open all the time may know of it from its last life.
   for (const dependency of waitsFor) {
