@@ -122,7 +122,9 @@ export const PLANTS: readonly Plant[] = [
       return restore({ ...stored, open }, nowMs);
     },
   })),
-  plant<Room>("a full queue takes everything", "../src/core/room.ts", () => ({ leftWaiting: () => 0 })),
+  plant<Room>("a full queue takes everything", "../src/core/room.ts", () => ({
+    roomFor: () => ({ waiting: 0, startsLast: true }),
+  })),
   plant<Lane>("the youngest task goes first", "../src/core/lane.ts", ({ precedes }) => ({
     precedes: (a, b) => precedes(b, a),
   })),

@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 import type { Resting } from "./event.ts";
 import { mayStart } from "./may-start.ts";
 import type { Pool } from "./pool.ts";
-import { leftWaiting } from "./room.ts";
+import { roomFor } from "./room.ts";
 import { classKey } from "./service-class.ts";
 import { type NamespaceState, queueOf } from "./state.ts";
 import type { TaskSpec } from "./task.ts";
@@ -113,9 +113,9 @@ export function refuseBeyondBounds(
   const depth = pool.counts.agent - queue.gated + ahead.length;
   if (behind || depth >= limits.limit) {
     const hasFree = mayStart(pool) && queue.seats.hasFree();
-    const left = hasFree ? leftWaiting(queue, [...ahead, spec]) : depth + 1;
-    const startsAtOnce = hasFree && left === leftWaiting(queue, ahead);
-    if ((behind || left > limits.limit) && !startsAtOnce) {
+    const room = hasFree ? roomFor(queue, [...ahead, spec]) : undefined;
+    const isBeyond = behind || (room?.waiting ?? depth + 1) > limits.limit;
+    if (isBeyond && room?.startsLast !== true) {
       throw full(pool, { limit: "queue", depth, bound: limits.limit, nowMs });
     }
   }

@@ -71,30 +71,6 @@ export class Classes {
     for (const entry of this.#classes.values()) for (const lane of entry.lanes.values()) if (lane.size > 0) yield lane;
   }
 
-  /**
-   * Waiting tasks by class, those held by a gate excepted: those that whoever fits may take, and how many of them could start if there were slots for
-   * all; and those that some have failed, which wait for others than the free.
-   */
-  *waitingByClass(room: (lane: Lane) => number): Iterable<{
-    readonly serviceClass: ServiceClass;
-    readonly plain: { readonly count: number; readonly startable: number };
-    readonly failed: number;
-  }> {
-    for (const entry of this.#classes.values()) {
-      if (entry.held) continue;
-      const plain = { count: 0, startable: 0 };
-      let failed = 0;
-      for (const lane of entry.lanes.values()) {
-        if (lane.excluded !== undefined) failed += lane.size;
-        else {
-          plain.count += lane.size;
-          plain.startable += room(lane);
-        }
-      }
-      if (plain.count + failed > 0) yield { serviceClass: entry, plain, failed };
-    }
-  }
-
   /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
   hasRoomFor(wanted: string, planned: ReadonlySet<string>): boolean {
     if (this.#classes.size + planned.size < CLASS_LIMIT) return true;

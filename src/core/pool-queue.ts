@@ -346,11 +346,6 @@ export class PoolQueue {
     return this.#classes.lanes();
   }
 
-  /** @param room - how many of a lane could start if there were slots for all */
-  waitingByClass(room: KeyRooms): ReturnType<Classes["waitingByClass"]> {
-    return this.#classes.waitingByClass((lane) => (this.holdsTenant(lane.tenant) ? 0 : room(lane.fairKey, lane.size)));
-  }
-
   /** False when a task of this class, after those of the `planned` classes, would be of one kind too many. */
   hasRoomForClass(wanted: string, planned: ReadonlySet<string>): boolean {
     return this.#classes.hasRoomFor(wanted, planned);

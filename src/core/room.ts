@@ -1,47 +1,81 @@
-/** Whether a full queue can still take a task because somebody free would start it at once. */
+/**
+ * Whether a full queue can still take a task because somebody free starts it at once. Who gets which slot is decided
+ * later, one task at a time, and a task may take the only slot of another: so this counts on no more than any order of
+ * giving leaves.
+ */
+import type { AgentId } from "../base/ids.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import { mayServe, type ServiceClass } from "./service-class.ts";
 
-type Kind = Pick<ServiceClass, "type" | "requires"> & {
+type Kind = Pick<ServiceClass, "type" | "requires">;
+
+interface Planned extends Kind {
   readonly fairnessKey?: string | undefined;
   readonly tenant?: string | undefined;
-};
-
-/**
- * How many of these tasks would still wait after a match with all that is free: the size of the queue less a largest
- * assignment of kinds to free slots.
- */
-export function leftWaiting(queue: PoolQueue, planned: readonly Kind[]): number {
-  const slots = [...queue.seats.groups()]
-    .map((group) => ({ profile: group.profile, free: freeSlots(group.free) + freeSlots(group.freeAiling) }))
-    .filter((group) => group.free > 0);
-  const kinds = new Map<string, { kind: Kind; count: number }>();
-  let total = 0;
-  const room = queue.keyRooms();
-  const add = (kind: Kind, count: number): void => {
-    const key = `${kind.type}\n${kind.requires.join("\n")}`;
-    const known = kinds.get(key);
-    if (known === undefined) kinds.set(key, { kind, count });
-    else known.count += count;
-  };
-  for (const { serviceClass, plain, failed } of queue.waitingByClass(room)) {
-    total += plain.count + failed;
-    add(serviceClass, plain.startable);
-  }
-  for (const kind of planned) {
-    total += 1;
-    add(kind, queue.holdsTenant(kind.tenant) ? 0 : room(queue.keyOf(kind.fairnessKey), 1));
-  }
-  return total - largestAssignment([...kinds.values()], slots);
 }
 
-function freeSlots(seats: readonly FreeSeat[]): number {
-  let slots = 0;
-  for (const { agent, capacity, inFlight } of seats) {
-    const room = capacity - inFlight;
-    slots += agent.claim === undefined ? room : Math.min(room, agent.claim.max - agent.claim.leased.length);
+/** Tasks that wait, or would, and that the same slots fit. */
+interface Demand {
+  readonly kind: Kind;
+  /** Who may not be given them, as they have failed on it. */
+  readonly excluded: ReadonlySet<AgentId> | undefined;
+  /** How many could start if there were slots for all. */
+  startable: number;
+}
+
+/** Free slots of agents that fit the same tasks. */
+interface Offer {
+  readonly profile: Parameters<typeof mayServe>[0];
+  readonly agentIds: readonly AgentId[];
+  readonly free: number;
+}
+
+export interface Room {
+  /** How many would still wait at most after a match with all that is free. */
+  readonly waiting: number;
+  /** The last planned one is certain to start with that match. */
+  readonly startsLast: boolean;
+}
+
+/** What is left of the queue, with these tasks in it, after a match with all that is free. */
+export function roomFor(queue: PoolQueue, planned: readonly Planned[]): Room {
+  const demands = new Map<string, Demand>();
+  const add = (kind: Kind, startable: number, excluded?: ReadonlySet<AgentId>): Demand => {
+    const key = [kind.type, ...kind.requires, "", ...(excluded ?? [])].join("\n");
+    const known = demands.get(key) ?? { kind, excluded, startable: 0 };
+    demands.set(key, known);
+    known.startable += startable;
+    return known;
+  };
+  const room = queue.keyRooms();
+  let total = planned.length;
+  for (const { serviceClass, tenant, fairKey, excludedNow, size } of queue.lanes()) {
+    if (queue.holds(serviceClass.type)) continue;
+    total += size;
+    add(serviceClass, queue.holdsTenant(tenant) ? 0 : room(fairKey, size), excludedNow);
   }
-  return slots;
+  let last: Demand | undefined;
+  for (const task of planned) {
+    const startable = queue.holdsTenant(task.tenant) ? 0 : room(queue.keyOf(task.fairnessKey), 1);
+    const demand = add(task, startable);
+    last = startable === 0 ? undefined : demand;
+  }
+  const all = [...demands.values()].filter(({ startable }) => startable > 0);
+  const offers = freeOf(queue);
+  return {
+    waiting: total - surelyStarted(all, offers),
+    startsLast: last !== undefined && contenders(last, all, offers) <= slotsFor(last, offers),
+  };
+}
+
+function freeOf(queue: PoolQueue): Offer[] {
+  const offers: Offer[] = [];
+  for (const { profile, free, freeAiling } of queue.seats.groups()) {
+    const seats = [...free, ...freeAiling];
+    const slots = seats.reduce((sum, seat) => sum + freeSlots(seat), 0);
+    if (slots > 0) offers.push({ profile, agentIds: seats.map(({ agentId }) => agentId), free: slots });
+  }
+  return offers;
 }
 
 interface FreeSeat {
@@ -50,39 +84,45 @@ interface FreeSeat {
   readonly agent: { readonly claim: { readonly max: number; readonly leased: readonly number[] } | undefined };
 }
 
-/** Maximum flow over kinds and groups, by augmenting paths over the few kinds and groups there are. */
-function largestAssignment(
-  kinds: readonly { kind: Kind; count: number }[],
-  groups: readonly { profile: Parameters<typeof mayServe>[0]; free: number }[],
-): number {
-  const given = kinds.map(() => groups.map(() => 0));
-  const left = groups.map((group) => group.free);
-  let assigned = 0;
-  const augment = (kind: number, seen: Set<number>): boolean => {
-    const wanted = kinds[kind];
-    if (wanted === undefined) return false;
-    for (const [g, group] of groups.entries()) {
-      if (seen.has(g) || !mayServe(group.profile, wanted.kind)) continue;
-      seen.add(g);
-      if ((left[g] ?? 0) > 0) {
-        left[g] = (left[g] ?? 0) - 1;
-        return bump(kind, g, 1);
-      }
-      for (const other of kinds.keys()) {
-        if (other === kind || (given[other]?.[g] ?? 0) === 0 || !augment(other, seen)) continue;
-        bump(other, g, -1);
-        return bump(kind, g, 1);
-      }
-    }
-    return false;
-  };
-  const bump = (kind: number, g: number, by: number): true => {
-    const row = given[kind] as number[];
-    row[g] = (row[g] ?? 0) + by;
-    return true;
-  };
-  for (const [k, { count }] of kinds.entries()) {
-    for (let n = 0; n < count && augment(k, new Set()); n++) assigned += 1;
+function freeSlots({ agent, capacity, inFlight }: FreeSeat): number {
+  const room = capacity - inFlight;
+  return agent.claim === undefined ? room : Math.min(room, agent.claim.max - agent.claim.leased.length);
+}
+
+/**
+ * Two bounds that hold for any order of giving, as a task stays only when all slots that fit it are taken. Of each kind
+ * start all, or as many as there are slots that fit it and that others would leave. And of one kind alone: all start, or
+ * every slot that fits it is taken, by whomever.
+ */
+function surelyStarted(demands: readonly Demand[], offers: readonly Offer[]): number {
+  let together = 0;
+  let most = 0;
+  for (const demand of demands) {
+    // Whom some have failed on may wait for others than the free.
+    if (demand.excluded !== undefined) continue;
+    const slots = slotsFor(demand, offers);
+    if (slots === 0) continue;
+    const others = contenders(demand, demands, offers) - demand.startable;
+    together += Math.min(demand.startable, Math.max(0, slots - others));
+    most = Math.max(most, Math.min(demand.startable, slots));
   }
-  return assigned;
+  return Math.max(together, most);
+}
+
+function slotsFor(demand: Demand, offers: readonly Offer[]): number {
+  return offers.reduce((sum, offer) => (fits(offer, demand) ? sum + offer.free : sum), 0);
+}
+
+/** Tasks that might take a slot which fits these, themselves included. */
+function contenders(demand: Demand, demands: readonly Demand[], offers: readonly Offer[]): number {
+  const fitting = offers.filter((offer) => fits(offer, demand));
+  if (fitting.length === 0) return demand.startable;
+  let count = 0;
+  for (const other of demands) if (fitting.some((offer) => fits(offer, other))) count += other.startable;
+  return count;
+}
+
+function fits({ profile, agentIds }: Offer, { kind, excluded }: Demand): boolean {
+  if (!mayServe(profile, kind)) return false;
+  return excluded === undefined || agentIds.some((id) => !excluded.has(id));
 }

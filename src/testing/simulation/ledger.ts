@@ -31,8 +31,8 @@ export class Ledger {
   /** Prompts by chosen id, as asked. */
   readonly #asked = new Map<string, string>();
   readonly #keys = new Map<string, string>();
-  /** Until when leases were promised to their agents, by fence. */
-  readonly #promised = new Map<number, number>();
+  /** Until when, by the engine's clock, leases of what length were promised to their agents, by fence. */
+  readonly #promised = new Map<number, { readonly untilMs: number; readonly leaseMs: number }>();
   /** Ids and keys of requests that were refused for good: nothing of them may be kept. */
   readonly #refused: { readonly id?: string | undefined; readonly key?: string | undefined }[] = [];
 
@@ -107,13 +107,20 @@ export class Ledger {
   }
 
   /** A heartbeat that named these was answered: they are leased until then. */
-  promised(fences: readonly number[], untilMs: number): void {
-    for (const fence of fences) this.#promised.set(fence, untilMs);
+  promised(fences: readonly number[], promise: { readonly untilMs: number; readonly leaseMs: number }): void {
+    for (const fence of fences) this.#promised.set(fence, promise);
+  }
+
+  /** An engine begins in another process: the clock of the one before may have been ahead, from now a whole lease counts. */
+  clockBegins(nowMs: number): void {
+    for (const [fence, { untilMs, leaseMs }] of this.#promised) {
+      this.#promised.set(fence, { untilMs: Math.min(untilMs, nowMs + leaseMs), leaseMs });
+    }
   }
 
   /** The lease has run out: not before the time that its agent was told. */
   expired(fence: number, atMs: number, { violate }: LedgerTools): void {
-    const untilMs = this.#promised.get(fence) ?? 0;
+    const untilMs = this.#promised.get(fence)?.untilMs ?? 0;
     if (atMs < untilMs) violate(`lease ${fence} is not over ${untilMs - atMs} ms before the time that was promised`);
   }
 

@@ -22,6 +22,7 @@ export class RemoteAgent {
   readonly #plan: RemotePlan;
   #id: string | undefined;
   #heartbeatMs = 300;
+  #leaseMs = 0;
   readonly #running = new Map<number, Running>();
   #silentUntilMs = 0;
   /** Grows when it forgets everything: what it did before is not its own any more. */
@@ -61,7 +62,7 @@ export class RemoteAgent {
       const answer = await this.#try((engine) => engine.heartbeat(id, attempts));
       if (answer === undefined || answer === "gone") continue;
       const kept = attempts.filter(({ taskId }) => !answer.stop.includes(taskId)).map(({ fence }) => fence);
-      this.#scene.ledger.promised(kept, Date.parse(answer.leaseExpiresAt));
+      this.#scene.ledger.promised(kept, { untilMs: Date.parse(answer.leaseExpiresAt), leaseMs: this.#leaseMs });
       for (const taskId of answer.stop) {
         for (const run of this.#running.values()) if (run.taskId === taskId) run.stopped = true;
       }
@@ -104,6 +105,7 @@ export class RemoteAgent {
     if (joined === undefined || joined === "gone") return this.#scene.sleep(RETRY_MS);
     this.#id = joined.id;
     this.#heartbeatMs = joined.heartbeatMs;
+    this.#leaseMs = joined.leaseMs;
   }
 
   async #claim(id: string, max: number): Promise<void> {

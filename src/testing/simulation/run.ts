@@ -315,6 +315,7 @@ class Run implements Scene {
     const term = new Term({ scene: this, seed, pools, clock, ended: () => this.#startLater() });
     this.#term = term;
     this.termBegins();
+    this.ledger.clockBegins(clock.now());
     this.#seenPasses = 0;
     this.#disturbedTurn = 0;
     await term.start(await this.#checked(store));
