@@ -1,7 +1,7 @@
 /** The kinds of work of one pool: what waits of each, who may serve it, and whether a gate holds it. */
 import type { Lane } from "./lane.ts";
 import type { Group } from "./seats.ts";
-import type { ServiceClass } from "./service-class.ts";
+import { classKey, type ServiceClass } from "./service-class.ts";
 import { againstKind } from "./standing.ts";
 
 /** A kind of work that waits in the pool, or has. */
@@ -12,6 +12,8 @@ export interface WorkClass extends ServiceClass {
   size: number;
   readonly groups: Set<Group>;
   readonly lanes: Map<string, Lane>;
+  /** By priority, the lanes of tasks that ask for nothing else; most tasks are of these. */
+  readonly plain: (Lane | undefined)[];
 }
 
 /** Kinds of work that may wait in one pool at a time. */
@@ -61,9 +63,9 @@ export class Classes {
 
   /** A task joins or leaves the lane. */
   count(lane: Lane, by: 1 | -1): void {
-    const entry = this.of(lane.serviceClass);
-    entry.size += by;
-    if (entry.held) this.#gated += by;
+    const { serviceClass } = lane;
+    serviceClass.size += by;
+    if (serviceClass.held) this.#gated += by;
   }
 
   /** Lanes in which somebody waits, in no order. */
@@ -85,10 +87,11 @@ export class Classes {
     return this.#classes.size + added < CLASS_LIMIT;
   }
 
-  of({ key, type, requires }: ServiceClass): WorkClass {
+  of({ type, requires }: Pick<ServiceClass, "type" | "requires">): WorkClass {
+    const key = classKey(type, requires);
     let entry = this.#classes.get(key);
     if (entry === undefined) {
-      entry = { key, type, requires, held: this.holds(type), size: 0, groups: new Set(), lanes: new Map() };
+      entry = { key, type, requires, held: this.holds(type), size: 0, groups: new Set(), lanes: new Map(), plain: [] };
       for (const group of this.#groups()) if (againstKind(group.profile, entry) === undefined) entry.groups.add(group);
       this.#classes.set(key, entry);
       const alike = this.#byType.get(type);

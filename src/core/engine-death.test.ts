@@ -92,6 +92,25 @@ test("a task that was settled before the first of them does not", () => {
   expect(deaths(w, "t")).toBe(2);
 });
 
+test("what was settled in a later term of the same process, before the death, does not break the row after it", () => {
+  const w = world();
+  w.submit({ id: "t" });
+  w.submit({ id: "done" });
+  const [taskId, agentId, fence] = [
+    w.task("t").spec.id,
+    w.agent(w.runner("t") as string).identity.id,
+    w.task("t").lastFence,
+  ];
+  w.restart();
+  w.ask({ type: "recover", here: [{ agentId, taskId, fence, startedAtMs: w.nowMs, isOver: false }] });
+  for (const name of NAMES) w.ready(name);
+  expect(w.task("t").lastFence).toBe(fence);
+  w.complete("done");
+  death(w);
+  death(w);
+  expect(deaths(w, "t")).toBe(2);
+});
+
 test("on trial a task stays there, whatever else was settled", () => {
   const w = world();
   for (const id of ["a", "b"]) w.submit({ id });

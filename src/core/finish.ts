@@ -26,15 +26,22 @@ export function finish(
   turn: Turn,
   { ended = NOTHING_RAN, swept }: { ended?: Ended; swept?: ReadonlySet<TaskId> | undefined } = {},
 ): void {
-  const settled: Told[] = [];
-  const settle = (id: TaskId, to: Settlement, what: Ended): void => {
-    const told = settleOne(state, id, { to, what }, turn);
-    if (told !== undefined) settled.push(told);
-  };
   const first = settleOne(state, task.spec.id, { to: settlement, what: ended }, turn);
   // Most tasks have nobody waiting for them.
-  if (first === undefined) return;
-  settled.push(first);
+  if (first !== undefined) finishDependents(state, first, { settlement, swept }, turn);
+}
+
+function finishDependents(
+  state: NamespaceState,
+  first: Told,
+  { settlement, swept }: { readonly settlement: Settlement; readonly swept: ReadonlySet<TaskId> | undefined },
+  turn: Turn,
+): void {
+  const settled = [first];
+  const settle = (id: TaskId, to: Settlement): void => {
+    const told = settleOne(state, id, { to, what: NOTHING_RAN }, turn);
+    if (told !== undefined) settled.push(told);
+  };
   // The list grows while it is walked: a chain of any length needs no stack.
   for (const { id: dependency, status, dependents } of settled) {
     for (const id of dependents) {
@@ -42,8 +49,8 @@ export function finish(
       if (dependent?.state.name !== "waiting" || dependent.state.reason !== "dependencies") continue;
       const fate = fateOf(dependent, status);
       if (fate === "met") meetDependency(dependent, { dependency, failed: status !== "completed" }, turn);
-      else if (swept?.has(id)) settle(id, settlement, NOTHING_RAN);
-      else settle(id, dependencyFailure(dependency, fate, turn.nowMs), NOTHING_RAN);
+      else if (swept?.has(id)) settle(id, settlement);
+      else settle(id, dependencyFailure(dependency, fate, turn.nowMs));
     }
   }
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createWorld } from "../testing/world.ts";
+import { Classes } from "./classes.ts";
 import { FairKey } from "./fair-keys.ts";
 import { Lane, precedes } from "./lane.ts";
 import { newTask, type Task } from "./task.ts";
@@ -14,7 +15,7 @@ function aTask(num: number, { queuedAtMs = num, first = false } = {}): Task {
 }
 
 function aLane(): Lane {
-  const serviceClass = { key: "general", type: "general", requires: [] };
+  const serviceClass = new Classes(new Map(), () => []).of({ type: "general", requires: [] });
   const fairKey = new FairKey<Lane>("");
   return new Lane("3", serviceClass, {
     priority: 3,

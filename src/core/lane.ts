@@ -8,8 +8,8 @@
  */
 import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
+import type { WorkClass } from "./classes.ts";
 import type { FairKey } from "./fair-keys.ts";
-import type { ServiceClass } from "./service-class.ts";
 import type { Priority, Task } from "./task.ts";
 
 /** Order inside one priority: replays first, then by age, then by admission. */
@@ -25,7 +25,7 @@ export function isSenior(a: Task, b: Task): boolean {
 
 export class Lane {
   readonly key: string;
-  readonly serviceClass: ServiceClass;
+  readonly serviceClass: WorkClass;
   readonly priority: Priority;
   readonly fairKey: FairKey<Lane>;
   /** Whose money they spend; undefined for tasks that name nobody. */
@@ -52,7 +52,7 @@ export class Lane {
 
   constructor(
     key: string,
-    serviceClass: ServiceClass,
+    serviceClass: WorkClass,
     options: {
       priority: Priority;
       fairKey: FairKey<Lane>;

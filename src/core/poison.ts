@@ -3,7 +3,7 @@ import type { AgentId } from "../base/ids.ts";
 import { ENGINE_DEATHS, needsQuiet } from "./company.ts";
 import { type Kill, withKiller } from "./kill.ts";
 import { blameOf, type Outcome } from "./outcome.ts";
-import { epochOf, type NamespaceState, poolOf } from "./state.ts";
+import { type NamespaceState, poolOf } from "./state.ts";
 import type { EngineDeaths, Lease, Task, TaskError } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
@@ -54,14 +54,10 @@ export function poisonOf(
 }
 
 /** The engine died with it. A task on trial stays there whatever else was settled meanwhile. */
-export function deathsOf(
-  state: NamespaceState,
-  { deaths }: Task,
-  { fence }: Lease,
-  outcome: Outcome,
-): EngineDeaths | undefined {
+export function deathsOf(state: NamespaceState, { deaths }: Task, outcome: Outcome): EngineDeaths | undefined {
   if (outcome.name !== "lost" || outcome.blame !== "engine") return undefined;
-  const epoch = epochOf(fence);
+  // Not that of the lease: a run may outlive the term in which it began, and others be settled before the engine dies.
+  const epoch = state.epoch - 1;
   if (deaths === undefined) return { count: 1, epoch };
   const inARow = deaths.count >= ENGINE_DEATHS || state.settledEpoch <= deaths.epoch;
   return { count: inARow ? deaths.count + 1 : 1, epoch };

@@ -13,7 +13,6 @@ import { isSenior, Lane, precedes } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
 import { type Ageing, goesFirst, type Order, type ServingWeights, weightIn } from "./order.ts";
 import { type Group, hasFree, kindOf, type Seat, Seats } from "./seats.ts";
-import { classKey } from "./service-class.ts";
 import { againstKind, againstPair } from "./standing.ts";
 import { PRIORITIES, type Priority, type Task } from "./task.ts";
 import { Tenants } from "./tenants.ts";
@@ -93,7 +92,7 @@ export class PoolQueue {
   push(task: Task): void {
     const lane = this.#laneOf(task);
     const before = lane.head();
-    const senior = lane.oldest();
+    const senior = this.#oldestOf(lane, before);
     lane.push(task);
     if (task.first) this.#tellOldest();
     lane.fairKey.lanes.add(lane);
@@ -103,7 +102,7 @@ export class PoolQueue {
       this.#excluding.add(lane);
       this.checkedVersion = -1;
     }
-    if (lane.head() !== before || lane.oldest() !== senior) this.#publish(lane);
+    this.#publishIfMoved(lane, before, senior);
   }
 
   /** A task that stands in a lane leaves it. */
@@ -111,13 +110,23 @@ export class PoolQueue {
     const { lane } = task;
     if (!(lane instanceof Lane)) return;
     const before = lane.head();
-    const senior = lane.oldest();
+    const senior = this.#oldestOf(lane, before);
     lane.leave(task);
     this.#keys.left(lane.fairKey, lane.priority);
     if (lane.size === 0) lane.fairKey.lanes.delete(lane);
     this.#classes.count(lane, -1);
-    if (lane.head() !== before || lane.oldest() !== senior) this.#publish(lane);
+    this.#publishIfMoved(lane, before, senior);
     this.#dropIfSpent(lane);
+  }
+
+  /** Until a dead letter is replayed, the first of a lane is its oldest. */
+  #oldestOf(lane: Lane, head: Task | undefined): Task | undefined {
+    return this.#replayed ? lane.oldest() : head;
+  }
+
+  #publishIfMoved(lane: Lane, before: Task | undefined, senior: Task | undefined): void {
+    const head = lane.head();
+    if (head !== before || this.#oldestOf(lane, head) !== senior) this.#publish(lane);
   }
 
   /** The lane whose head is next, among those that somebody free may serve. */
@@ -253,7 +262,7 @@ export class PoolQueue {
    * list is only valid until somebody is given work.
    */
   candidates(lane: Lane, head: Task): readonly Seat[] {
-    const { groups } = this.#classes.of(lane.serviceClass);
+    const { groups } = lane.serviceClass;
     // Nobody has failed, or may still be running, what was never tried.
     if (groups.size === 1 && head.lastNumber === 0 && this.reservations.areNone) {
       for (const { free, freeAiling } of groups) return free.length > 0 ? free : freeAiling;
@@ -273,14 +282,14 @@ export class PoolQueue {
   preferred(lane: Lane, head: Task): Seat | undefined {
     const { preferredAgent } = head.spec;
     const seat = preferredAgent === undefined ? undefined : this.seats.find(preferredAgent);
-    if (seat?.free === undefined || !this.#classes.of(lane.serviceClass).groups.has(seat.group)) return undefined;
+    if (seat?.free === undefined || !lane.serviceClass.groups.has(seat.group)) return undefined;
     return this.#mayTake(seat, lane, head) ? seat : undefined;
   }
 
   /** Those who might serve the lane's head if nothing else ran where it needs to be alone. */
   inTheWay(lane: Lane, head: Task): Seat[] {
     const found: Seat[] = [];
-    for (const group of this.#classes.of(lane.serviceClass).groups) {
+    for (const group of lane.serviceClass.groups) {
       for (const seat of group.members) if (this.#couldTake(seat, lane, head)) found.push(seat);
     }
     return found;
@@ -289,7 +298,7 @@ export class PoolQueue {
   /** Those who may serve the lane's head once they have a slot again. */
   busy(lane: Lane, head: Task): Seat[] {
     const found: Seat[] = [];
-    for (const group of this.#classes.of(lane.serviceClass).groups) {
+    for (const group of lane.serviceClass.groups) {
       for (const seat of group.members) {
         const [oldest] = seat.agent.runs.values();
         if (seat.free !== undefined || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
@@ -320,7 +329,7 @@ export class PoolQueue {
   /** Those free and allowed still run an older attempt of the head; what stands behind it they may take. */
   isBarred(lane: Lane, head: Task): boolean {
     if (head.lastNumber === 0 || this.candidates(lane, head).length > 0) return false;
-    for (const group of this.#classes.of(lane.serviceClass).groups) {
+    for (const group of lane.serviceClass.groups) {
       if ([group.free, group.freeAiling].some((seats) => seats.some((seat) => isAllowed(seat, lane)))) return true;
     }
     return false;
@@ -371,12 +380,15 @@ export class PoolQueue {
   }
 
   #laneOf(task: Task): Lane {
-    const { type, requires, fairnessKey, tenant } = task.spec;
+    const { fairnessKey, tenant } = task.spec;
     const { priority } = task;
-    const entry = this.#classes.of({ key: classKey(type, requires), type, requires });
+    const entry = this.#classes.of(task.spec);
     const failed = task.failedAgentIds;
     const alone = needsEmptyAgent(task);
     const quiet = needsQuiet(task);
+    const isPlain = failed.length === 0 && !alone && !quiet && fairnessKey === undefined && tenant === undefined;
+    const known = isPlain ? entry.plain[priority] : undefined;
+    if (known !== undefined) return known;
     const failing = failed.length === 0 ? `${priority}` : `${priority} ${task.again} ${[...failed].sort().join(" ")}`;
     const plain = alone || quiet ? `${failing} ${alone} ${quiet}` : failing;
     const keyed = fairnessKey === undefined ? plain : `${plain}\t${fairnessKey}`;
@@ -389,6 +401,7 @@ export class PoolQueue {
       lane = new Lane(key, entry, { priority, fairKey, tenant, excluded, again: task.again, alone, quiet });
       this.#tenants.add(lane);
       entry.lanes.set(key, lane);
+      if (isPlain) entry.plain[priority] = lane;
     }
     return lane;
   }
@@ -396,7 +409,7 @@ export class PoolQueue {
   #publish(lane: Lane): void {
     lane.version += 1;
     const head = lane.head();
-    const { held, groups } = this.#classes.of(lane.serviceClass);
+    const { held, groups } = lane.serviceClass;
     if (head === undefined || lane.aside || held || this.#rests(lane)) return;
     for (const group of groups) this.#offer(group, lane, head);
   }
@@ -419,7 +432,7 @@ export class PoolQueue {
     const isPlain = lane.excluded === undefined && !lane.alone && !lane.quiet && lane.tenant === undefined;
     if (lane.size > 0 || (isPlain && lane.fairKey.isShared)) return;
     this.#excluding.delete(lane);
-    this.#classes.of(lane.serviceClass).lanes.delete(lane.key);
+    lane.serviceClass.lanes.delete(lane.key);
     this.#tenants.remove(lane);
     this.#keys.drop(lane.fairKey);
   }

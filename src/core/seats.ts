@@ -76,6 +76,8 @@ interface GroupWatcher {
 
 export class Seats {
   readonly #groups = new Map<string, Group>();
+  /** The same: walked for every choice. */
+  #groupList: readonly Group[] = [];
   readonly #seats = new Map<AgentId, Seat>();
   /** Names are unique in a pool, and stay with their agents. */
   readonly #byName = new Map<string, Seat>();
@@ -204,13 +206,13 @@ export class Seats {
     return found;
   }
 
-  groups(): Iterable<Group> {
-    return this.#groups.values();
+  groups(): readonly Group[] {
+    return this.#groupList;
   }
 
   /** Somebody could be given work now. */
   hasFree(): boolean {
-    for (const group of this.#groups.values()) if (hasFree(group)) return true;
+    for (const group of this.#groupList) if (hasFree(group)) return true;
     return false;
   }
 
@@ -219,6 +221,7 @@ export class Seats {
     group.members.delete(seat);
     if (group.members.size > 0) return;
     this.#groups.delete(group.profile.key);
+    this.#groupList = [...this.#groups.values()];
     this.#watcher.groupWent(group);
   }
 
@@ -246,6 +249,7 @@ export class Seats {
       kinds,
     };
     this.#groups.set(key, group);
+    this.#groupList = [...this.#groups.values()];
     this.#watcher.groupCame(group);
     return group;
   }

@@ -120,7 +120,7 @@ function judge(
   const pool = poolOf(state, task.spec.pool);
   const { retry, poisonLimit } = pool.options;
   closeBlamed(state, outcome, turn);
-  const deaths = deathsOf(state, task, lease, outcome);
+  const deaths = deathsOf(state, task, outcome);
   const kill = killOf(state, task, lease, outcome);
   if (kill !== undefined) markCompany(state, lease, turn);
   const poison = poisonOf(state, task, lease, { outcome, kill, deaths });

@@ -1,5 +1,5 @@
 /** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
-import { assert } from "../base/assert.ts";
+import { broken } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
 import type { Agent } from "./agent.ts";
 import type { Chooser } from "./chooser.ts";
@@ -112,21 +112,15 @@ export function nextFence(state: NamespaceState): number {
 }
 
 export function taskOf(state: NamespaceState, id: TaskId): Task {
-  const task = state.tasks.get(id);
-  assert(task !== undefined, `task ${id} is open`);
-  return task;
+  return state.tasks.get(id) ?? broken(`task ${id} is open`);
 }
 
 export function agentOf(state: NamespaceState, id: AgentId): Agent {
-  const agent = state.agents.get(id);
-  assert(agent !== undefined, `agent ${id} is known`);
-  return agent;
+  return state.agents.get(id) ?? broken(`agent ${id} is known`);
 }
 
 export function poolOf(state: NamespaceState, id: PoolId): Pool {
-  const pool = state.pools.get(id);
-  assert(pool !== undefined, `pool ${id} exists`);
-  return pool;
+  return state.pools.get(id) ?? broken(`pool ${id} exists`);
 }
 
 /** Dead letters of a pool, also of one that is there no more; oldest first, with their admission numbers. */
@@ -135,7 +129,5 @@ export function lettersOf(state: NamespaceState, id: PoolId): Map<TaskId, number
 }
 
 export function queueOf(state: NamespaceState, id: PoolId): PoolQueue {
-  const queue = state.queues.get(id);
-  assert(queue !== undefined, `pool ${id} has a queue`);
-  return queue;
+  return state.queues.get(id) ?? broken(`pool ${id} has a queue`);
 }

@@ -139,7 +139,7 @@ export interface Attempt {
 /** Deaths of the engine while the task ran, without any settled task between them. */
 export interface EngineDeaths {
   readonly count: number;
-  /** Term of the engine that died last. */
+  /** No later term has ended by the last of them. */
   readonly epoch: number;
 }
 
