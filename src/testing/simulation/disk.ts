@@ -81,13 +81,13 @@ export class Disk {
       commit: async (commit) => {
         if (dice.happens("killed_before_commit")) {
           died();
-          return NEVER;
+          return never();
         }
         const dies = dice.happens("killed_after_commit");
         await flaky.commit(commit);
         if (!dies) return;
         died();
-        return NEVER;
+        return never();
       },
       close: async () => {},
     }));
@@ -99,7 +99,8 @@ function atOnce(fire: () => void): Timer {
   return { cancel: () => {} };
 }
 
-const NEVER = new Promise<void>(() => {});
+/** One of its own for each who waits: a shared one would keep all of them for ever. */
+const never = (): Promise<void> => new Promise(() => {});
 
 /** The same store with some methods of its own. */
 function overriding<S extends Store>(inner: S, own: (inner: S) => Partial<Store>): Store {
