@@ -224,7 +224,8 @@ export type Reply =
   | { readonly type: "removed"; readonly released: number }
   /** How many agents `size` drives now, and which of them are new. */
   | { readonly type: "scaled"; readonly size: number; readonly agentIds: readonly AgentId[] }
-  | { readonly type: "retired"; readonly count: number }
+  /** How many went, and how many were passed over because they are still needed; the others are within the bounds. */
+  | { readonly type: "retired"; readonly count: number; readonly passed: number }
   | { readonly type: "cancelled"; readonly count: number }
   | { readonly type: "count"; readonly count: number }
   | {

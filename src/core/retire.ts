@@ -18,7 +18,8 @@ export function retire(state: NamespaceState, command: Extract<Command, { type: 
   const isSettled = (id: OldTask["id"]): boolean => (state.tasks.get(id)?.state.name ?? "settled") === "settled";
   const free = oldest.filter(({ id }) => !state.needed.has(id) && isSettled(id) && !state.retired.has(id));
   const tasks = toRetire(free, kept, options, turn.nowMs).slice(0, RETIRE_LIMIT);
-  if (tasks.length === 0) return { type: "retired", count: 0 };
+  const reply: Reply = { type: "retired", count: tasks.length, passed: oldest.length - free.length };
+  if (tasks.length === 0) return reply;
   const keys: KeyRecord[] = [];
   for (const { idempotencyKey: key, id, bodyHash, status, settledAtMs } of tasks) {
     if (key !== undefined && isKeyKept(settledAtMs, turn.nowMs)) keys.push({ key, id, bodyHash, status, settledAtMs });
@@ -30,5 +31,5 @@ export function retire(state: NamespaceState, command: Extract<Command, { type: 
     keys,
     keysBeforeMs: turn.nowMs - KEY_KEPT_MS,
   });
-  return { type: "retired", count: tasks.length };
+  return reply;
 }

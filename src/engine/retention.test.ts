@@ -48,6 +48,52 @@ describe.each(["memory:", "sqlite:"])("with the store %s", (store) => {
     await pool.close();
   });
 
+  test("S3-L10 those settled last are kept, however many are settled while others go", async () => {
+    const dataDir = aDir();
+    const agents = [functionAgent("ada", ({ task }) => task.prompt, { concurrency: 20 })];
+    const pool = await createPool({ id: "p", store, dataDir, agents, retention: { count: 600 } });
+    let given = 0;
+    const caller = async () => {
+      while (given < 2_400) await pool.execute(String(given++));
+    };
+    await Promise.all(Array.from({ length: 40 }, caller));
+    await vi.waitFor(async () => expect((await pool.status()).byStatus.completed).toBeLessThanOrEqual(606), {
+      timeout: 10_000,
+      interval: 10,
+    });
+    const kept = (await pool.tasks({ limit: 1_000 })).items.map(({ prompt }) => Number(prompt));
+    // Tasks are settled in about the order in which they were given.
+    expect(Math.min(...kept)).toBeGreaterThan(2_400 - 606 - 40);
+    await pool.close();
+  });
+
+  test("looking after what is settled costs the same however much is kept", async () => {
+    const dataDir = aDir();
+    const opened = await openStore(store, { dataDir });
+    const pools = [{ id: "p", retention: { count: 1_000 } }];
+    const engine = await openEngine({ store: opened, dataDir, pools });
+    const submitted = await engine.submitBatch(
+      "p",
+      Array.from({ length: 1_200 }, () => ({ prompt: "x" })),
+    );
+    const ids = submitted.map((item) => ("task" in item ? item.task.id : ""));
+    for (const id of ids.slice(0, 1_000)) await engine.cancel(id);
+    let looked = 0;
+    const oldest = opened.oldest.bind(opened);
+    opened.oldest = async (pool, page) => {
+      looked += page.skip + page.limit;
+      return oldest(pool, page);
+    };
+    for (const id of ids.slice(1_000)) await engine.cancel(id);
+    await vi.waitFor(async () => expect((await engine.pool("p")).byStatus.cancelled).toBeLessThanOrEqual(1_010), {
+      timeout: 10_000,
+      interval: 10,
+    });
+    expect(looked).toBeGreaterThan(0);
+    expect(looked).toBeLessThanOrEqual(2 * 200);
+    await engine.close({ drainMs: 0 });
+  });
+
   test("a key outlives its task", async () => {
     const dataDir = aDir();
     const pools = [{ id: "p", retention: { count: 0 } }];

@@ -22,6 +22,9 @@ const LOOK_MS = 60_000;
 /** A pool may be above its count by this share before its tasks go, so that not every settlement costs a commit. */
 const SLACK = 0.01;
 
+/** Tasks that are asked for where age or bytes decide: the first that stays ends the look. */
+const FIRST_LOOK = 16;
+
 export class Retention {
   readonly #parts: RetentionParts;
   readonly #marked = new Set<PoolId>();
@@ -92,34 +95,37 @@ export class Retention {
     if (byAge) for (const pool of await this.#parts.store.settledPools()) this.#marked.add(pool);
     for (const pool of this.#marked) {
       this.#marked.delete(pool);
-      if (byAge || (await this.#isOver(pool))) await this.#relieve(pool);
+      await this.#look(pool, byAge);
       if (this.#closed) return;
     }
   }
 
-  async #isOver(pool: PoolId): Promise<boolean> {
+  async #look(pool: PoolId, byAge: boolean): Promise<void> {
     const options = this.#optionsOf(pool);
     const seen = this.#seen;
     const { count, bytes } = await this.#parts.store.oldest(pool, { skip: 0, limit: 0 });
-    const room = options.count + Math.floor(options.count * SLACK) - count;
+    const slack = Math.floor(options.count * SLACK);
+    const excess = count - options.count;
+    const isOver = excess > slack || bytes > (options.bytes ?? Number.POSITIVE_INFINITY);
+    if (byAge || isOver) await this.#relieve(pool, Math.max(excess, FIRST_LOOK));
     // Bytes are the store's to count.
-    if (options.bytes === undefined) this.#rooms.set(pool, { options, left: room - (this.#seen - seen) });
-    return room < 0 || bytes > (options.bytes ?? Number.POSITIVE_INFINITY);
+    if (options.bytes !== undefined) return;
+    this.#rooms.set(pool, { options, left: (isOver ? slack : slack - excess) - (this.#seen - seen) });
   }
 
   /** Until nothing more may go. What open tasks depend on is passed over. */
-  async #relieve(pool: PoolId): Promise<void> {
+  async #relieve(pool: PoolId, expected: number): Promise<void> {
     const { store, loop } = this.#parts;
     let skip = 0;
-    while (!this.#closed) {
-      const { count, bytes, oldest } = await store.oldest(pool, { skip, limit: RETIRE_LIMIT });
+    for (let left = expected; !this.#closed; left = RETIRE_LIMIT) {
+      const limit = Math.min(left, RETIRE_LIMIT);
+      const { count, bytes, oldest } = await store.oldest(pool, { skip, limit });
       if (oldest.length === 0) return;
       const reply = await loop.ask({ type: "retire", pool, oldest, kept: { count, bytes } });
       if (reply.type !== "retired") return;
-      const stayed = oldest.length - reply.count;
-      if (reply.count === 0 && !oldest.some(({ id }) => this.#parts.state.needed.has(id))) return;
-      skip += stayed;
-      if (oldest.length < RETIRE_LIMIT) return;
+      const isWithinBounds = reply.count + reply.passed < oldest.length;
+      if (isWithinBounds || oldest.length < limit) return;
+      skip += reply.passed;
     }
   }
 }

@@ -63,6 +63,7 @@ export class MemoryHistory {
     if (place === undefined) return undefined;
     const body = this.#bodies[place];
     this.#bury(place);
+    this.#cutHead();
     if (this.#rows.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
     return body;
   }
@@ -128,17 +129,12 @@ export class MemoryHistory {
   }
 
   oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): Settled {
-    const places = this.#placesOf(pool);
-    this.#trim(places);
+    const living = this.#firstLiving(this.#placesOf(pool), skip + limit);
     const oldest: OldTask[] = [];
-    let living = 0;
     this.#named.clear();
-    for (let n = places.head; n < places.all.length && oldest.length < limit; n++) {
-      const place = places.all[n] as number;
-      const row = this.#rowAt(place);
-      if (row === undefined) continue;
-      living += 1;
-      if (living <= skip) continue;
+    for (let n = skip; n < living.length; n++) {
+      const place = living[n] as number;
+      const row = this.#rowAt(place) as SettledRow;
       oldest.push(oldTaskOf(row));
       this.#named.set(row.facts.spec.id, place);
     }
@@ -154,14 +150,21 @@ export class MemoryHistory {
     return places;
   }
 
-  /** Passes over those that went, and gives back their room a half at a time. */
-  #trim(places: Places): void {
-    while (places.head < places.all.length && this.#rowAt(places.all[places.head] as number) === undefined) {
-      places.head += 1;
+  /** These move up to where the look ends, so that no dead place is passed twice; its room goes a half at a time. */
+  #firstLiving(places: Places, limit: number): number[] {
+    const living: number[] = [];
+    let end = places.head;
+    for (; end < places.all.length && living.length < limit; end++) {
+      const place = places.all[end] as number;
+      if (this.#rowAt(place) !== undefined) living.push(place);
     }
-    if (places.head <= SLACK || places.head * 2 < places.all.length) return;
-    places.all = places.all.slice(places.head);
-    places.head = 0;
+    places.head = end - living.length;
+    for (let n = 0; n < living.length; n++) places.all[places.head + n] = living[n] as number;
+    if (places.head > SLACK && places.head * 2 >= places.all.length) {
+      places.all = places.all.slice(places.head);
+      places.head = 0;
+    }
+    return living;
   }
 
   #rowAt(place: number): SettledRow | undefined {
@@ -180,16 +183,20 @@ export class MemoryHistory {
   }
 
   #dropOldest(): SettledRow {
-    while (this.#rows[this.#head] === undefined) this.#head += 1;
+    this.#cutHead();
     const row = this.#bury(this.#head);
-    this.#head += 1;
-    if (this.#head > this.#size + SLACK) {
-      this.#rows = this.#rows.slice(this.#head);
-      this.#bodies = this.#bodies.slice(this.#head);
-      this.#cut += this.#head;
-      this.#head = 0;
-    }
+    this.#cutHead();
     return row;
+  }
+
+  /** Passes over the dead in front, and gives back their room a half at a time. */
+  #cutHead(): void {
+    while (this.#head < this.#rows.length && this.#rows[this.#head] === undefined) this.#head += 1;
+    if (this.#head <= this.#size + SLACK) return;
+    this.#rows = this.#rows.slice(this.#head);
+    this.#bodies = this.#bodies.slice(this.#head);
+    this.#cut += this.#head;
+    this.#head = 0;
   }
 
   #bury(place: number): SettledRow {

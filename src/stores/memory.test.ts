@@ -111,6 +111,24 @@ describe("the memory store's history", () => {
     }
   });
 
+  test("names the oldest that are left, whatever of them goes and in whatever order", async () => {
+    const store = createMemoryStore();
+    const writer = new CommitWriter();
+    const pool = asPoolId("main");
+    const living: number[] = [];
+    for (let num = 1; num <= 6_000; num++) {
+      await store.commit(writer.next(ended(settledTask(num))));
+      living.push(num);
+      if (num % 7 !== 0) continue;
+      const { oldest } = await store.oldest(pool, { skip: 2, limit: 6 });
+      expect(oldest.map((task) => task.num)).toEqual(living.slice(2, 8));
+      const going = [...oldest.filter((task) => task.num % 3 !== 0 && task.num !== num), { num, id: idOf(num) }];
+      await store.commit(writer.next({ retired: going }));
+      for (const gone of going) living.splice(living.indexOf(gone.num), 1);
+    }
+    expect(await kept(store)).toEqual(living.slice(0, 1_000));
+  });
+
   test("stays within its limit over many more tasks", async () => {
     const store = createMemoryStore({ historyLimit: 100 });
     const writer = new CommitWriter();
