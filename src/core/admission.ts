@@ -20,11 +20,12 @@ import type { Turn } from "./turn.ts";
 type Decision =
   | { readonly name: "known"; readonly taskId: TaskId; readonly expired?: FinalStatus | undefined }
   | { readonly name: "refused"; readonly error: PoolError }
-  | ({ readonly name: "take"; readonly spec: TaskSpec; readonly resting: Resting } & Resolved);
+  | { readonly name: "take"; readonly spec: TaskSpec; readonly resting: Resting; readonly graph: Resolved };
 
 const NO_CYCLES: ReadonlyMap<TaskId, PoolError> = new Map();
 const NO_BATCH: ReadonlySet<TaskId> = new Set();
 const NOTHING_PLANNED = new Planned(1);
+const FOR_DEPENDENCIES: Resting = { reason: "dependencies" };
 
 /**
  * `behind`: others wait for room, so only what can start at once is taken. `waits`: who finds none waits for it with all
@@ -38,10 +39,10 @@ export function admit(
 ): Reply {
   const { specs, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
-  const facts = { known, behind, nowMs: turn.nowMs, fingerprintOf };
+  const facts: Facts = { known, behind, nowMs: turn.nowMs, fingerprintOf, planned: NOTHING_PLANNED, batch: NO_BATCH };
   const [alone] = specs;
   if (alone !== undefined && specs.length === 1 && !partial && alone.dependencies.length === 0) {
-    return admitOne(state, alone, { ...facts, planned: NOTHING_PLANNED, batch: NO_BATCH }, turn);
+    return admitOne(state, alone, facts, turn);
   }
   // Most tasks depend on nothing.
   const linked = specs.some((spec) => spec.dependencies.length > 0);
@@ -77,9 +78,9 @@ export function admit(
 /** Most submissions are one task that depends on nothing: then there is nothing else to be weighed. */
 function admitOne(state: NamespaceState, spec: TaskSpec, facts: Facts, turn: Turn): Reply {
   const decision = decide(state, spec, facts);
-  const items = [carryOut(state, decision, turn)];
+  const item = carryOut(state, decision, turn);
   if (decision.name === "take") endEarly(state, decision, turn);
-  return { type: "submitted", items };
+  return { type: "submitted", items: [item] };
 }
 
 /** With `partial`, only the tasks of a cycle are refused. */
@@ -144,7 +145,7 @@ function refuseOrphans(decisions: Decision[], specs: readonly TaskSpec[], isTher
 
 /** What must come into being for this decision to hold. */
 function needsOf(decision: Decision): readonly TaskId[] {
-  if (decision.name === "take") return decision.waitsFor;
+  if (decision.name === "take") return decision.graph.waitsFor;
   return decision.name === "known" ? [decision.taskId] : [];
 }
 
@@ -172,16 +173,13 @@ function decide(state: NamespaceState, spec: TaskSpec, facts: Facts): Decision {
   }
   refuseQuarantined(pool, spec, fingerprintOf);
   const awaitMs = pool.options.forwardReferencesMs;
-  const graph = resolveDependencies(state, spec, {
-    known,
-    batch,
-    awaitUntilMs: awaitMs > 0 ? nowMs + awaitMs : undefined,
-  });
-  const waits = graph.waitsFor.length > 0 && graph.broken === undefined;
-  const resting: Resting = waits ? { reason: "dependencies" } : afterDependencies({ spec }, nowMs);
-  if (graph.broken === undefined) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
+  const awaitUntilMs = awaitMs > 0 ? nowMs + awaitMs : undefined;
+  const graph = resolveDependencies(state, spec, { known, batch, awaitUntilMs });
+  const isBroken = graph.broken !== undefined;
+  const resting = isBroken || graph.waitsFor.length > 0 ? FOR_DEPENDENCIES : afterDependencies({ spec }, nowMs);
+  if (!isBroken) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
   planned.add(spec);
-  return { name: "take", spec, resting: graph.broken === undefined ? resting : { reason: "dependencies" }, ...graph };
+  return { name: "take", spec, resting, graph };
 }
 
 /** @throws PoolError `not_running` while the pool takes no more */
@@ -231,7 +229,8 @@ function carryOut(
 ): Extract<Reply, { type: "submitted" }>["items"][number] {
   if (decision.name === "known") return { taskId: decision.taskId, created: false, expired: decision.expired };
   if (decision.name === "refused") return { error: decision.error };
-  const { spec, resting, waitsFor, awaited, failedDependencies } = decision;
+  const { spec, resting } = decision;
+  const { waitsFor, awaited, failedDependencies } = decision.graph;
   const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);
   const num = state.lastNum + 1;
   turn.record({
@@ -249,7 +248,8 @@ function carryOut(
 }
 
 /** A dependency had ended badly, or the deadline had passed, before the task came. */
-function endEarly(state: NamespaceState, { spec, broken }: Extract<Decision, { name: "take" }>, turn: Turn): void {
+function endEarly(state: NamespaceState, { spec, graph }: Extract<Decision, { name: "take" }>, turn: Turn): void {
+  const { broken } = graph;
   const task = state.tasks.get(spec.id);
   if (task === undefined || task.state.name === "settled") return;
   if (broken !== undefined) {

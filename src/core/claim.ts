@@ -45,16 +45,17 @@ export function endClaim(state: NamespaceState, agentId: AgentId, claimId: numbe
 
 /** After a match: every claim that was given anything is answered with all of it. */
 export function answerClaims(state: NamespaceState, turn: Turn): void {
-  const claimed = new Map<Agent, LeasedAttempt[]>();
+  let claimed: Map<Agent, LeasedAttempt[]> | undefined;
   for (const event of turn.durable) {
     if (event.type !== "task.leased") continue;
     const agent = state.agents.get(event.agentId);
     if (agent?.identity.kind !== "remote") continue;
+    claimed ??= new Map();
     const attempts = claimed.get(agent) ?? [];
     attempts.push(event);
     claimed.set(agent, attempts);
   }
-  for (const [agent, leased] of claimed) {
+  for (const [agent, leased] of claimed ?? []) {
     if (agent.claim === undefined) continue;
     const attempts = leased.map(({ taskId, agentId, number, fence, expiresAtMs }) => {
       return { taskId, agentId, number, fence, expiresAtMs };

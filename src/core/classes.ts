@@ -10,7 +10,8 @@ export interface WorkClass extends ServiceClass {
   held: boolean;
   /** Tasks that wait in its lanes. */
   size: number;
-  readonly groups: Set<Group>;
+  /** Who may serve it: few, and walked for every choice. */
+  groups: readonly Group[];
   readonly lanes: Map<string, Lane>;
   /** By priority, the lanes of tasks that ask for nothing else; most tasks are of these. */
   readonly plain: (Lane | undefined)[];
@@ -91,8 +92,10 @@ export class Classes {
     const key = classKey(type, requires);
     let entry = this.#classes.get(key);
     if (entry === undefined) {
-      entry = { key, type, requires, held: this.holds(type), size: 0, groups: new Set(), lanes: new Map(), plain: [] };
-      for (const group of this.#groups()) if (againstKind(group.profile, entry) === undefined) entry.groups.add(group);
+      entry = { key, type, requires, held: this.holds(type), size: 0, groups: [], lanes: new Map(), plain: [] };
+      entry.groups = [...this.#groups()].filter(
+        ({ profile }) => againstKind(profile, { type, requires }) === undefined,
+      );
       this.#classes.set(key, entry);
       const alike = this.#byType.get(type);
       if (alike === undefined) this.#byType.set(type, new Set([entry]));

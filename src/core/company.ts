@@ -23,7 +23,7 @@ export function isLocal({ identity }: Pick<Agent, "identity">): boolean {
 
 /** It runs a task that must be by itself. */
 export function hasLoner({ identity, runs }: Agent): boolean {
-  if (identity.concurrency === 1 || runs.size !== 1) return false;
+  if (runs.size !== 1 || identity.concurrency === 1) return false;
   for (const { alone } of runs.values()) return alone;
   return false;
 }

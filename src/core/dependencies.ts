@@ -28,7 +28,9 @@ export function meetDependency(task: Task, met: { dependency: TaskId; failed: bo
   });
 }
 
+const FOR_AN_AGENT: Resting = { reason: "agent" };
+
 export function afterDependencies({ spec }: Pick<Task, "spec">, nowMs: number): Resting {
   const { runAtMs } = spec;
-  return runAtMs !== undefined && runAtMs > nowMs ? { reason: "delay", untilMs: runAtMs } : { reason: "agent" };
+  return runAtMs !== undefined && runAtMs > nowMs ? { reason: "delay", untilMs: runAtMs } : FOR_AN_AGENT;
 }

@@ -43,7 +43,7 @@ export class PoolQueue {
     this.seats = new Seats({
       groupCame: (group) => this.#groupCame(group),
       groupWent: (group) => {
-        for (const entry of this.#classes.all()) entry.groups.delete(group);
+        for (const entry of this.#classes.all()) entry.groups = entry.groups.filter((other) => other !== group);
       },
     });
     this.#classes = new Classes(heldTypes, () => this.seats.groups());
@@ -264,8 +264,9 @@ export class PoolQueue {
   candidates(lane: Lane, head: Task): readonly Seat[] {
     const { groups } = lane.serviceClass;
     // Nobody has failed, or may still be running, what was never tried.
-    if (groups.size === 1 && head.lastNumber === 0 && this.reservations.areNone) {
-      for (const { free, freeAiling } of groups) return free.length > 0 ? free : freeAiling;
+    const [only] = groups;
+    if (only !== undefined && groups.length === 1 && head.lastNumber === 0 && this.reservations.areNone) {
+      return only.free.length > 0 ? only.free : only.freeAiling;
     }
     const found: Seat[] = [];
     for (const { free } of groups) this.#addThose(found, free, lane, head);
@@ -282,7 +283,7 @@ export class PoolQueue {
   preferred(lane: Lane, head: Task): Seat | undefined {
     const { preferredAgent } = head.spec;
     const seat = preferredAgent === undefined ? undefined : this.seats.find(preferredAgent);
-    if (seat?.free === undefined || !lane.serviceClass.groups.has(seat.group)) return undefined;
+    if (seat?.free === undefined || !lane.serviceClass.groups.includes(seat.group)) return undefined;
     return this.#mayTake(seat, lane, head) ? seat : undefined;
   }
 
@@ -440,7 +441,7 @@ export class PoolQueue {
   #groupCame(group: Group): void {
     for (const entry of this.#classes.all()) {
       if (againstKind(group.profile, entry) !== undefined) continue;
-      entry.groups.add(group);
+      entry.groups = [...entry.groups, group];
       if (entry.held) continue;
       for (const lane of entry.lanes.values()) {
         const head = lane.head();

@@ -16,6 +16,7 @@ import type { Turn } from "./turn.ts";
 
 /** Those who have just become unhealthy: asked after all commands of a turn. */
 export function replaceAiling(state: NamespaceState, turn: Turn): void {
+  if (state.ailing.size === 0) return;
   for (const id of state.ailing) {
     const agent = state.agents.get(id);
     if (agent === undefined || agent.health !== "unhealthy") continue;

@@ -138,5 +138,6 @@ function dismiss(agent: Agent, turn: Turn): void {
 
 /** Those who were dismissed and have nothing left to do are gone. */
 export function letGoDismissed(state: NamespaceState, turn: Turn): void {
+  if (state.dismissed.size === 0) return;
   for (const id of [...state.dismissed]) if (agentOf(state, id).runs.size === 0) removeAgent(state, id, turn);
 }

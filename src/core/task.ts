@@ -204,19 +204,23 @@ export interface Task {
   lane: object | undefined;
 }
 
+const FOR_AN_AGENT: TaskState = { name: "waiting", reason: "agent" };
+/** Most tasks have nothing of these: one list stands for all that are empty. */
+const NONE: readonly never[] = [];
+
 export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
   return {
     num,
     spec,
     priority: spec.priority,
-    state: { name: "waiting", reason: "agent" },
+    state: FOR_AN_AGENT,
     queuedAtMs,
     nearAtMs: undefined,
     first: false,
     attemptCount: 0,
     lastNumber: 0,
     lastFence: 0,
-    failedAgentIds: [],
+    failedAgentIds: NONE,
     owes: false,
     again: false,
     refunds: 0,
@@ -227,8 +231,8 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     unmet: 0,
     waitsFor: undefined,
     awaited: undefined,
-    failedDependencies: [],
-    attempts: [],
+    failedDependencies: NONE,
+    attempts: NONE,
     progress: undefined,
     lane: undefined,
   };

@@ -6,6 +6,12 @@ import type { Effect } from "./effect.ts";
 import { type DurableEvent, type Event, isDurable, isNotice, type Notice } from "./event.ts";
 import type { NamespaceState } from "./state.ts";
 
+function taskOf(event: DurableEvent): TaskId | undefined {
+  if (event.type === "task.submitted") return event.spec.id;
+  if (event.type === "task.replayed") return event.facts.spec.id;
+  return (event as { readonly taskId?: TaskId }).taskId;
+}
+
 export class Turn {
   readonly nowMs: number;
   readonly random: Random;
@@ -35,9 +41,8 @@ export class Turn {
     }
     this.told.push(event);
     this.durable.push(event);
-    if ("taskId" in event) this.touched.add(event.taskId);
-    else if (event.type === "task.submitted") this.touched.add(event.spec.id);
-    else if (event.type === "task.replayed") this.touched.add(event.facts.spec.id);
+    const taskId = taskOf(event);
+    if (taskId !== undefined) this.touched.add(taskId);
   }
 
   request(effect: Effect): void {

@@ -47,20 +47,26 @@ export function learn(
   const { attempt, outcome } = ended;
   const agent = state.agents.get(attempt.agentId);
   if (agent === undefined) return;
-  const others = outcome.name === "failed" && outcome.blame === "unknown" ? unknownBefore(task, attempt) : [];
-  const word = others.length > 0 ? ({ name: "ignored" } as const) : wordOf(outcome);
+  const others = outcome.name === "failed" && outcome.blame === "unknown" ? unknownBefore(task, attempt) : NO_OTHERS;
+  const word = others.length > 0 ? IGNORED : wordOf(outcome);
   if (word.name !== "ignored") learnPassive(state, agent, word.name === "failed", turn);
   // After the window, because a breaker that closes empties it.
   learnBreaker(state, agent, { fence: attempt.fence, word }, turn);
   for (const other of others) forgive(state, other, turn);
 }
 
+const SUCCEEDED: BreakerOutcome = { name: "succeeded" };
+const FAILED: BreakerOutcome = { name: "failed" };
+const IGNORED: BreakerOutcome = { name: "ignored" };
+
 /** What an outcome says of its agent. */
 function wordOf(outcome: Outcome): BreakerOutcome {
-  if (outcome.name === "succeeded") return { name: "succeeded" };
+  if (outcome.name === "succeeded") return SUCCEEDED;
   const blame = blameOf(outcome);
-  return blame === "agent" || blame === "unknown" ? { name: "failed" } : { name: "ignored" };
+  return blame === "agent" || blame === "unknown" ? FAILED : IGNORED;
 }
+
+const NO_OTHERS: readonly Attempt[] = [];
 
 /** Earlier failures of the same task by other agents with nobody to blame: it may well be the task. */
 function unknownBefore(task: Task, { agentId }: Attempt): readonly Attempt[] {

@@ -12,6 +12,29 @@ import * as tasks from "./tasks.ts";
 
 export function apply(state: NamespaceState, event: Event, nowMs: number): void {
   switch (event.type) {
+    // What happens with every task comes first: it is compared one by one.
+    case "agent.outcomes": {
+      const agent = agentOf(state, event.agentId);
+      agent.outcomes = event.outcomes;
+      forgetInTime(state, agent);
+      break;
+    }
+    case "agent.breaker":
+      agents.setBreaker(state, event, nowMs);
+      break;
+    case "task.submitted":
+      tasks.addTask(state, event, nowMs);
+      break;
+    case "task.leased":
+      attempts.lease(state, event, nowMs);
+      break;
+    case "task.started":
+    case "task.started_here":
+      attempts.start(state, event.taskId, event.atMs);
+      break;
+    case "task.settled":
+      attempts.settle(state, event, nowMs);
+      break;
     case "pool.created":
       pools.addPool(state, event, nowMs);
       break;
@@ -120,15 +143,6 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "agent.refreshed":
       rosterChanged(state, agentOf(state, event.agentId), nowMs);
       break;
-    case "agent.breaker":
-      agents.setBreaker(state, event, nowMs);
-      break;
-    case "agent.outcomes": {
-      const agent = agentOf(state, event.agentId);
-      agent.outcomes = event.outcomes;
-      forgetInTime(state, agent);
-      break;
-    }
     case "agent.trial":
       agents.tryAgent(state, event, nowMs);
       break;
@@ -165,9 +179,6 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "run.stuck":
       agents.markRun(state, event.agentId, event.fence, { stuck: true });
       break;
-    case "task.submitted":
-      tasks.addTask(state, event, nowMs);
-      break;
     case "task.replayed":
       tasks.reopen(state, event);
       break;
@@ -195,21 +206,11 @@ export function apply(state: NamespaceState, event: Event, nowMs: number): void 
     case "tasks.forgotten":
       for (const id of event.taskIds) tasks.forget(state, id);
       break;
-    case "task.leased":
-      attempts.lease(state, event, nowMs);
-      break;
-    case "task.started":
-    case "task.started_here":
-      attempts.start(state, event.taskId, event.atMs);
-      break;
     case "lease.renewed":
       attempts.renew(state, event);
       break;
     case "attempt.ended":
       attempts.tryAgain(state, event, nowMs);
-      break;
-    case "task.settled":
-      attempts.settle(state, event, nowMs);
       break;
     default:
       event satisfies never;

@@ -22,7 +22,12 @@ export function lease(state: NamespaceState, event: Extract<Event, { type: "task
   task.lastFence = fence;
   task.progress = undefined;
   state.fences += 1;
-  move(state, task, { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs } }, nowMs);
+  move(
+    state,
+    task,
+    { name: "leased", lease: { agentId, number, fence, assignedAtMs: atMs, expiresAtMs, startedAtMs: undefined } },
+    nowMs,
+  );
   const agent = state.agents.get(agentId);
   if (agent === undefined) return;
   agent.runs.set(fence, {
@@ -57,7 +62,8 @@ function isFirstAttempt(task: Task): boolean {
 export function start(state: NamespaceState, id: TaskId, atMs: number): void {
   const task = taskOf(state, id);
   assert(task.state.name === "leased", "only a leased task starts");
-  const started = { ...task.state.lease, startedAtMs: atMs };
+  const { agentId, number, fence, assignedAtMs, expiresAtMs } = task.state.lease;
+  const started = { agentId, number, fence, assignedAtMs, expiresAtMs, startedAtMs: atMs };
   task.state = { name: "leased", lease: started };
   watchRun(state, task, started);
 }
