@@ -26,6 +26,11 @@ export interface AttemptTask {
 export interface Attempt {
   readonly task: AttemptTask;
   readonly agentId: AgentId;
+  /**
+   * Aborted when the run must be stopped (asked, then killed after `stopMs`). Made for whoever reads it first: it costs
+   * more than all else of a short run.
+   */
+  readonly signal: AbortSignal;
   /** Tells how far it is; the latest value is shown. */
   progress(value: Json): void;
 }
@@ -64,11 +69,10 @@ export interface AgentDriver {
    */
   start(events: AgentEvents): void;
   /**
-   * Runs one attempt. Resolves when the run is known to have ended, never rejects. When the signal is aborted the
-   * run must be stopped (asked, then killed after `stopMs`); what it resolves with then is a formality, the core has
-   * already decided.
+   * Runs one attempt. Resolves when the run is known to have ended, never rejects. What it resolves with after the
+   * attempt's signal was aborted is a formality, the core has already decided.
    */
-  run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd>;
+  run(attempt: Attempt): Promise<RunEnd>;
   /** Active check of a ready agent; undefined when the kind has none. */
   probe?(signal: AbortSignal): Promise<boolean>;
   /**

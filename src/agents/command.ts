@@ -51,8 +51,8 @@ class Command implements AgentDriver {
     events.ready();
   }
 
-  async run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd> {
-    const run = this.#runIn(attempt, { signal, closing: this.#closing.signal });
+  async run(attempt: Attempt): Promise<RunEnd> {
+    const run = this.#runIn(attempt, { signal: attempt.signal, closing: this.#closing.signal });
     this.#runs.add(run);
     const end = await run;
     this.#runs.delete(run);

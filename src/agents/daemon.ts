@@ -71,14 +71,14 @@ class Daemon implements DaemonDriver {
     this.#life = before.then(() => this.#live(term, events));
   }
 
-  async run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd> {
+  async run(attempt: Attempt): Promise<RunEnd> {
     const process = this.#process;
     const told = this.#life;
     if (process === undefined || !process.isUp) {
       if (process?.isDead) await told;
       return released("the daemon was not running");
     }
-    const end = await this.#post(process, attempt, signal);
+    const end = await this.#post(process, attempt, attempt.signal);
     switch (end.name) {
       case "answered":
         return endOfAnswer(end, this.#context.clock.now());

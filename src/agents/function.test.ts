@@ -55,7 +55,7 @@ agentContract("function", openSubject, {
 });
 
 const run = (agent: AgentFunction, attempt = anAttempt()): Promise<RunEnd> =>
-  functionDriver(anIdentity(), agent).run(attempt, new AbortController().signal);
+  functionDriver(anIdentity(), agent).run(attempt);
 
 const throwing = (thrown: unknown): Promise<RunEnd> =>
   run(() => {
@@ -178,10 +178,9 @@ test("memory lives from run to run, and belongs to one agent", async () => {
   };
   const ada = functionDriver(anIdentity(), count);
   const bob = functionDriver(anIdentity({ name: "bob" }), count);
-  const { signal } = new AbortController();
-  await ada.run(anAttempt(), signal);
-  expect(await ada.run(anAttempt(), signal)).toMatchObject({ result: 2 });
-  expect(await bob.run(anAttempt(), signal)).toMatchObject({ result: 1 });
+  await ada.run(anAttempt());
+  expect(await ada.run(anAttempt())).toMatchObject({ result: 2 });
+  expect(await bob.run(anAttempt())).toMatchObject({ result: 1 });
 });
 
 test("progress and log may be taken out of the call", async () => {
@@ -195,18 +194,18 @@ test("progress and log may be taken out of the call", async () => {
     { log: (line) => lines.push(line) },
   );
   const attempt = anAttempt();
-  await driver.run(attempt, new AbortController().signal);
+  await driver.run(attempt);
   expect(attempt.told).toEqual([{ share: 0.5 }]);
   expect(lines).toEqual(["half"]);
 });
 
 test("S4-L07 the call carries the task and the signal of the attempt", async () => {
-  const attempt = anAttempt({ prompt: "p", input: { a: 1 } });
   const { signal } = new AbortController();
+  const attempt = anAttempt({ prompt: "p", input: { a: 1 } }, signal);
   let seen: AgentCall | undefined;
   await functionDriver(anIdentity(), (call) => {
     seen = call;
-  }).run(attempt, signal);
+  }).run(attempt);
   expect(seen?.task).toBe(attempt.task);
   expect(seen?.signal).toBe(signal);
 });
@@ -214,7 +213,7 @@ test("S4-L07 the call carries the task and the signal of the attempt", async () 
 describe("an error that the pool classifies", () => {
   const ends = async (classify: Classify, thrown: unknown = new Error("boom")): Promise<unknown> => {
     const driver = functionDriver(anIdentity(), () => Promise.reject(thrown), { classify });
-    return (await driver.run(anAttempt(), new AbortController().signal)).outcome;
+    return (await driver.run(anAttempt())).outcome;
   };
 
   test("is blamed as it says, by a word or with more", async () => {

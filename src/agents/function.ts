@@ -40,25 +40,25 @@ export function functionDriver(
 
 const discard = (): void => {};
 
-/**
- * One call's argument. `progress` is a getter, so that it may be taken out of the object, and yet costs nothing
- * to those who never ask for it.
- */
+/** One call's argument. What is a getter costs nothing to those who never ask for it. */
 class Call implements AgentCall {
   readonly task: AttemptTask;
-  readonly signal: AbortSignal;
   readonly memory: Map<string, unknown>;
   readonly log: (message: string) => void;
   readonly #attempt: Attempt;
 
-  constructor(attempt: Attempt, signal: AbortSignal, memory: Map<string, unknown>, log: (message: string) => void) {
+  constructor(attempt: Attempt, memory: Map<string, unknown>, log: (message: string) => void) {
     this.task = attempt.task;
-    this.signal = signal;
     this.memory = memory;
     this.log = log;
     this.#attempt = attempt;
   }
 
+  get signal(): AbortSignal {
+    return this.#attempt.signal;
+  }
+
+  /** May be taken out of the object. */
   get progress(): (value: Json) => void {
     const attempt = this.#attempt;
     return (value) => attempt.progress(value);
@@ -90,10 +90,10 @@ class FunctionDriver implements AgentDriver {
     events.ready();
   }
 
-  run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd> {
+  run(attempt: Attempt): Promise<RunEnd> {
     try {
       const run = this.#run;
-      const value = run(new Call(attempt, signal, this.#memory, this.#log));
+      const value = run(new Call(attempt, this.#memory, this.#log));
       if (value instanceof Promise) return value.then(succeeded, this.#endOf);
       if (isThenable(value)) return Promise.resolve(value).then(succeeded, this.#endOf);
       return Promise.resolve(succeeded(value));

@@ -8,7 +8,7 @@ import { openWarden, type Warden } from "../agents/warden.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { isPoolError } from "../base/errors.ts";
 import type { AgentId } from "../base/ids.ts";
-import { encodeJson } from "../base/json.ts";
+import { encodeJson, type Json } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { Agent } from "../core/agent.ts";
 import type { Command, RunHere } from "../core/command.ts";
@@ -16,6 +16,7 @@ import type { LeasedAttempt } from "../core/effect.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { templateOf } from "../core/template.ts";
+import { CrewRun } from "./crew-run.ts";
 import type { LogEvent } from "./engine-options.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 
@@ -43,13 +44,6 @@ interface Member {
   probing: Timer | undefined;
   /** What its driver has told last, since it was asked to start. */
   state: "down" | "starting" | "up";
-}
-
-/** A run that has not ended yet. */
-interface CrewRun {
-  readonly attempt: LeasedAttempt;
-  readonly startedAtMs: number;
-  readonly control: AbortController;
 }
 
 /** The key of `functions`: an agent's name, or the place of its entry when that has none. */
@@ -176,29 +170,30 @@ export class Crew {
   }
 
   /** Runs an attempt, which begins at `startedAtMs`; its end is told as a report. */
-  run(attempt: LeasedAttempt, task: AttemptTask, startedAtMs: number): void {
-    const { agentId, taskId, fence } = attempt;
-    const member = this.#members.get(agentId);
+  run(leased: LeasedAttempt, task: AttemptTask, startedAtMs: number): void {
+    const member = this.#members.get(leased.agentId);
     if (member === undefined) {
       const error = { code: "released", message: "its agent is not here" };
-      this.#report(attempt, { name: "released", error });
+      this.#report(leased, { name: "released", error });
       return;
     }
-    const control = new AbortController();
-    this.#runs.set(fence, { attempt, startedAtMs, control });
-    const { tell } = this.#options;
-    const progress = (value: Parameters<Parameters<AgentDriver["run"]>[0]["progress"]>[0]): void => {
-      if (this.#runs.has(fence)) tell({ type: "progress", taskId, fence, progress: value });
-    };
-    void member.driver.run({ task, agentId, progress }, control.signal).then((end) => {
-      this.#runs.delete(fence);
-      this.#report(attempt, this.#outcomeOf(fence, end), startedAtMs);
-    });
+    const run = new CrewRun(leased, task, { startedAtMs, tell: this.#tellProgress });
+    this.#runs.set(leased.fence, run);
+    void member.driver.run(run).then((end) => this.#ended(run, end));
+  }
+
+  readonly #tellProgress = ({ leased: { taskId, fence } }: CrewRun, progress: Json): void => {
+    if (this.#runs.has(fence)) this.#options.tell({ type: "progress", taskId, fence, progress });
+  };
+
+  #ended({ leased, startedAtMs }: CrewRun, end: RunEnd): void {
+    this.#runs.delete(leased.fence);
+    this.#report(leased, this.#outcomeOf(leased.fence, end), startedAtMs);
   }
 
   /** Runs that have not ended yet. */
   here(): RunHere[] {
-    return [...this.#runs.values()].map(({ attempt: { agentId, taskId, fence }, startedAtMs }) => {
+    return [...this.#runs.values()].map(({ leased: { agentId, taskId, fence }, startedAtMs }) => {
       return { agentId, taskId, fence, startedAtMs, isOver: false };
     });
   }
@@ -210,7 +205,7 @@ export class Crew {
 
   /** The task is no longer the run's own. */
   stop(fence: number): void {
-    this.#runs.get(fence)?.control.abort();
+    this.#runs.get(fence)?.stop();
   }
 
   #report({ agentId, taskId, fence }: LeasedAttempt, outcome: Outcome, startedAtMs?: number): void {
@@ -277,7 +272,7 @@ export class Crew {
   async close(): Promise<void> {
     this.#closed = true;
     this.#vouching?.cancel();
-    for (const { control } of this.#runs.values()) control.abort();
+    for (const run of this.#runs.values()) run.stop();
     const members = [...this.#members.values()];
     this.#members.clear();
     for (const member of members) member.probing?.cancel();

@@ -88,10 +88,14 @@ export function anIdentity(facts: Partial<AgentIdentity> = {}): AgentIdentity {
 }
 
 /** An attempt whose progress is kept in `told`. */
-export function anAttempt(task: Partial<Attempt["task"]> = {}): Attempt & { readonly told: Json[] } {
+export function anAttempt(
+  task: Partial<Attempt["task"]> = {},
+  signal = new AbortController().signal,
+): Attempt & { readonly told: Json[] } {
   const told: Json[] = [];
   return {
     agentId: asAgentId("pool.ada"),
+    signal,
     told,
     progress: (value) => void told.push(value),
     task: {
@@ -107,7 +111,6 @@ export function anAttempt(task: Partial<Attempt["task"]> = {}): Attempt & { read
   };
 }
 
-const never = (): AbortSignal => new AbortController().signal;
 const outcomeOf = (end: RunEnd): string => end.outcome.name;
 
 /** Registers the suite's tests. `open` makes a fresh subject for each. */
@@ -131,8 +134,8 @@ export function agentContract(
       await body(subject, events);
     });
   };
-  const ask = (driver: AgentDriver, prompt: string, signal = never()): Promise<RunEnd> =>
-    driver.run(anAttempt({ prompt }), signal);
+  const ask = (driver: AgentDriver, prompt: string, signal?: AbortSignal): Promise<RunEnd> =>
+    driver.run(anAttempt({ prompt }, signal));
 
   check("is ready once, and alive", async ({ driver }, events) => {
     expect(events.readyCount).toBe(1);

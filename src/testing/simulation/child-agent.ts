@@ -44,7 +44,8 @@ export class ScriptedChild implements AgentDriver {
     });
   }
 
-  async run(attempt: Attempt, signal: AbortSignal): Promise<RunEnd> {
+  async run(attempt: Attempt): Promise<RunEnd> {
+    const { signal } = attempt;
     const { dice, ledger } = this.#scene;
     const life = this.#life;
     if (life === undefined) return released("the child was not running");
