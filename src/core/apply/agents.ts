@@ -189,7 +189,10 @@ export function setBreaker(
 ): void {
   const { agentId, breaker, run, transition } = event;
   const agent = agentOf(state, agentId);
+  const wasClosed = agent.breaker.name === "closed";
   agent.breaker = breaker;
+  // One more outcome, and nobody may do anything else than before.
+  if (wasClosed && breaker.name === "closed") return;
   if (transition?.to === "closed") agent.warming = begin(nowMs);
   const held = run === undefined ? undefined : agent.runs.get(run.fence);
   if (run !== undefined && held !== undefined) agent.runs.set(run.fence, { ...held, permit: run.permit });
