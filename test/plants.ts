@@ -30,7 +30,7 @@ type Submissions = typeof import("../src/engine/submission.ts");
 type Tasks = typeof import("../src/core/apply/tasks.ts");
 type Due = typeof import("../src/core/due.ts");
 type Flaky = typeof import("../src/testing/flaky-store.ts");
-type Lane = typeof import("../src/core/lane.ts");
+type Order = typeof import("../src/core/order.ts");
 type Loops = typeof import("../src/engine/loop.ts");
 type Memory = typeof import("../src/stores/memory.ts");
 type Payload = typeof import("../src/engine/payloads.ts");
@@ -125,7 +125,7 @@ export const PLANTS: readonly Plant[] = [
   plant<Room>("a full queue takes everything", "../src/core/room.ts", () => ({
     roomFor: () => ({ waiting: 0, startsLast: true }),
   })),
-  plant<Lane>("the youngest task goes first", "../src/core/lane.ts", ({ precedes }) => ({
+  plant<Order>("the youngest task goes first", "../src/core/order.ts", ({ precedes }) => ({
     precedes: (a, b) => precedes(b, a),
   })),
   plant<Due>("a wake-up is lost now and then", "../src/core/due.ts", ({ Due }) => {

@@ -1,21 +1,8 @@
 /** The kinds of work of one pool: what waits of each, who may serve it, and whether a gate holds it. */
-import type { Lane } from "./lane.ts";
+import type { Lane, WorkClass } from "./lane.ts";
 import type { Group } from "./seats.ts";
 import { classKey, type ServiceClass } from "./service-class.ts";
 import { againstKind } from "./standing.ts";
-
-/** A kind of work that waits in the pool, or has. */
-export interface WorkClass extends ServiceClass {
-  /** A closed gate holds its type: nobody is offered its tasks. */
-  held: boolean;
-  /** Tasks that wait in its lanes. */
-  size: number;
-  /** Who may serve it: few, and walked for every choice. */
-  groups: readonly Group[];
-  readonly lanes: Map<string, Lane>;
-  /** By priority, the lanes of tasks that ask for nothing else; most tasks are of these. */
-  readonly plain: (Lane | undefined)[];
-}
 
 /** Kinds of work that may wait in one pool at a time. */
 export const CLASS_LIMIT = 10_000;

@@ -1,10 +1,15 @@
 /** Lanes by their heads. Entries of heads that have gone are stepped over, and let go once they may be half of all. */
 import { Heap } from "../base/heap.ts";
-import { isSenior, type Lane, precedes } from "./lane.ts";
+import { isSenior, precedes } from "./order.ts";
 import type { Task } from "./task.ts";
 
+/** A lane, as far as it matters here: the version grows whenever another task comes to its head. */
+interface Versioned {
+  readonly version: number;
+}
+
 interface HeadEntry {
-  readonly lane: Lane;
+  readonly lane: Versioned;
   readonly version: number;
   readonly head: Task;
   /** Of the head's fairness key when the entry was made: the smallest is next. 0 where the order is by age. */
@@ -34,7 +39,7 @@ export class LaneHeads {
     this.#heap = new Heap(BEFORE[order]);
   }
 
-  push(lane: Lane, head: Task, turn = 0): void {
+  push(lane: Versioned, head: Task, turn = 0): void {
     this.#heap.push({ lane, version: lane.version, head, turn });
     if (this.#heap.size < this.#compactAt) return;
     this.#heap.keep(isCurrent);

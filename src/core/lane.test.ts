@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { createWorld } from "../testing/world.ts";
 import { Classes } from "./classes.ts";
 import { FairKey } from "./fair-keys.ts";
-import { Lane, precedes } from "./lane.ts";
+import { Lane } from "./lane.ts";
+import { precedes } from "./order.ts";
 import { newTask, type Task } from "./task.ts";
 
 const world = createWorld();

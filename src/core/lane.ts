@@ -8,19 +8,23 @@
  */
 import { Heap } from "../base/heap.ts";
 import type { AgentId } from "../base/ids.ts";
-import type { WorkClass } from "./classes.ts";
 import type { FairKey } from "./fair-keys.ts";
+import { isSenior, precedes } from "./order.ts";
+import type { Group } from "./seats.ts";
+import type { ServiceClass } from "./service-class.ts";
 import type { Priority, Task } from "./task.ts";
 
-/** Order inside one priority: replays first, then by age, then by admission. */
-export function precedes(a: Task, b: Task): boolean {
-  if (a.first !== b.first) return a.first;
-  return isSenior(a, b);
-}
-
-/** It has waited longer, whoever goes first. */
-export function isSenior(a: Task, b: Task): boolean {
-  return a.queuedAtMs === b.queuedAtMs ? a.num < b.num : a.queuedAtMs < b.queuedAtMs;
+/** A kind of work that waits in the pool, or has. */
+export interface WorkClass extends ServiceClass {
+  /** A closed gate holds its type: nobody is offered its tasks. */
+  held: boolean;
+  /** Tasks that wait in its lanes. */
+  size: number;
+  /** Who may serve it: few, and walked for every choice. */
+  groups: readonly Group[];
+  readonly lanes: Map<string, Lane>;
+  /** By priority, the lanes of tasks that ask for nothing else; most tasks are of these. */
+  readonly plain: (Lane | undefined)[];
 }
 
 export class Lane {

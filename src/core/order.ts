@@ -1,5 +1,4 @@
-/** What decides between priorities: age with a step per rank, or how often each is served. */
-import { precedes } from "./lane.ts";
+/** Which task goes first: inside one priority, and between priorities by age with a step per rank or by how often each is served. */
 import { PRIORITY_NAMES, type Priority, type PriorityName, type Task } from "./task.ts";
 
 export type Ageing = { readonly stepMs: number } | false;
@@ -12,6 +11,17 @@ export interface Order {
   readonly ageing: Ageing;
   /** Replaces the order by age, `critical` included. */
   readonly serving?: ServingWeights | undefined;
+}
+
+/** Order inside one priority: replays first, then by age, then by admission. */
+export function precedes(a: Task, b: Task): boolean {
+  if (a.first !== b.first) return a.first;
+  return isSenior(a, b);
+}
+
+/** It has waited longer, whoever goes first. */
+export function isSenior(a: Task, b: Task): boolean {
+  return a.queuedAtMs === b.queuedAtMs ? a.num < b.num : a.queuedAtMs < b.queuedAtMs;
 }
 
 /** Order between priorities: critical first, then by age with a step per rank; strict without ageing. */

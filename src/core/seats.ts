@@ -5,9 +5,8 @@ import type { Busy } from "../policies/balancer/hold-back.ts";
 import { isProven, isQuick } from "../policies/balancer/score.ts";
 import type { Warming } from "../policies/balancer/slow-start.ts";
 import type { Agent } from "./agent.ts";
-import type { Lane } from "./lane.ts";
 import { LaneHeads } from "./lane-heads.ts";
-import { type Profile, profileKey } from "./service-class.ts";
+import { type Profile, profileKey, type ServiceClass } from "./service-class.ts";
 import { againstKind } from "./standing.ts";
 import { PRIORITIES, type Priority } from "./task.ts";
 
@@ -53,8 +52,8 @@ export interface Group {
 }
 
 /** Lanes are alike to a strategy when their tasks are as urgent, and quick or not. */
-export const kindOf = (lane: Lane): number =>
-  lane.priority - 1 + (isQuick(lane.serviceClass.type) ? PRIORITIES.length : 0);
+export const kindOf = ({ priority, serviceClass }: { priority: Priority; serviceClass: ServiceClass }): number =>
+  priority - 1 + (isQuick(serviceClass.type) ? PRIORITIES.length : 0);
 const KINDS = 2 * PRIORITIES.length;
 
 /** Somebody of the group could be given work now. */
