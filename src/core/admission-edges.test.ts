@@ -24,6 +24,15 @@ describe("a batch that may be taken in part", () => {
     expect(refused(items)).toEqual([true, true, true, true, false]);
   });
 
+  test("keeps no room for those that depend on a refused one", () => {
+    const world = createWorld({ agents: ["ada"], pool: { queue: { blockedLimit: 1 } } });
+    world.submit({ id: "root" });
+    world.submit({ id: "twin", idempotencyKey: "k", bodyHash: "one" });
+    const bad = { id: "bad", idempotencyKey: "k", bodyHash: "another" };
+    const items = world.submitBatch([bad, { dependencies: ["bad"] }, { dependencies: ["root"] }], { partial: true });
+    expect(refused(items)).toEqual([true, true, false]);
+  });
+
   test("repeats tasks that are known, open or settled, and takes what depends on them", () => {
     const world = createWorld({ agents: ["ada"] });
     const settled = { id: "settled", idempotencyKey: "s", bodyHash: "h" };

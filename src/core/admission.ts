@@ -231,7 +231,7 @@ function carryOut(
   if (decision.name === "refused") return { error: decision.error };
   const { spec, resting } = decision;
   const { waitsFor, awaited, failedDependencies } = decision.graph;
-  const queuedAtMs = resting.reason === "delay" ? resting.untilMs : Math.max(turn.nowMs, spec.runAtMs ?? 0);
+  const queuedAtMs = Math.max(turn.nowMs, spec.runAtMs ?? 0);
   const num = state.lastNum + 1;
   turn.record({
     type: "task.submitted",

@@ -56,6 +56,9 @@ test("what still runs when its time is over is given back, which is no kill and 
   expect(world.status("t")).toBe("leased");
   world.advance(1);
   expect(world.task("t")).toMatchObject({ attemptCount: 0, attempts: [{ outcome: "released" }], killers: undefined });
+  expect(world.effectsOf("stop")).toEqual([
+    { type: "stop", agentId: "ada", taskId: "t", fence: world.task("t").lastFence },
+  ]);
   // Its slot is taken until the run is known to have ended.
   expect(world.effectsOf("stop_agent")).toEqual([]);
   world.endRun("ada", "t");

@@ -86,7 +86,9 @@ describe("an agent that works badly", () => {
     on.advance(1);
     expect(on.agent("ada").health).toBe("unhealthy");
     expect(on.status(id)).toBe("leased");
+    const fence = on.task(id).lastFence;
     on.advance(1_000);
+    expect(on.effectsOf("stop")).toContainEqual({ type: "stop", agentId: "ada", taskId: id, fence });
     expect(on.settlement(id)).toMatchObject({ status: "failed" });
     expect(on.task(id).attempts.at(-1)).toMatchObject({ outcome: "lost", error: { code: "agent_replaced" } });
     comeBack(on);
@@ -173,6 +175,32 @@ describe("S0-B08: a pool that replaces up to size.min", () => {
     on.ask({ type: "fail_agent", agentId: second as AgentId, reason: "sick" });
     expect(on.agent(String(first)).lifecycle).toBe("restarting");
     expect(ids(on)).toHaveLength(2);
+  });
+
+  test("starts just as many of the dead again as are missing", () => {
+    const on = coordination(3);
+    const [first, second, third] = ids(on);
+    on.crash(String(first));
+    on.crash(String(second));
+    on.ask({ type: "fail_agent", agentId: third as AgentId, reason: "sick" });
+    expect([first, second].map((id) => on.agent(String(id)).lifecycle)).toEqual(["restarting", "crashed"]);
+    expect(ids(on)).toHaveLength(3);
+  });
+
+  test("spawns as many as are missing, one for one and two for two of the same turn", () => {
+    const one = coordination(2, { min: 2, default: 2 });
+    failFirst(one);
+    expect(ids(one)).toHaveLength(3);
+    const two = coordination(2, { min: 2, default: 2 });
+    two.turn(ids(two).map((agentId) => ({ type: "fail_agent", agentId, reason: "sick" })));
+    expect(ids(two)).toHaveLength(4);
+  });
+
+  test("spawns nobody while it is being drained", () => {
+    const on = coordination(1);
+    on.ask({ type: "drain_pool", pool: MAIN });
+    failFirst(on);
+    expect(ids(on)).toHaveLength(1);
   });
 
   test("restarts the last one that dies", () => {

@@ -76,6 +76,18 @@ function degraded(pool: WorldOptions["pool"] = {}): World {
   return world;
 }
 
+test("an agent's load is a share of the slots that it has now, also after their number has changed", () => {
+  const world = createWorld({
+    agents: [
+      { name: "ada", concurrency: 2 },
+      { name: "bob", concurrency: 2 },
+    ],
+  });
+  expect([world.runner(world.submit()), world.runner(world.submit())]).toEqual(["ada", "bob"]);
+  world.ask({ type: "change_agent", agentId: asAgentId("bob"), change: { concurrency: 6 } });
+  expect([world.runner(world.submit()), world.runner(world.submit())]).toEqual(["bob", "bob"]);
+});
+
 test("a full queue counts on a degraded agent that is free", () => {
   const world = degraded({ queue: { limit: 0 } });
   expect(world.runner(world.submit())).toBe("ill");

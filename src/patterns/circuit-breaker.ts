@@ -2,13 +2,12 @@
 import type { Clock } from "../base/clock.ts";
 import { PoolError } from "../base/errors.ts";
 import type { BreakerState } from "../policies/breaker/breaker.ts";
-import { BREAKER_DEFAULTS, type BreakerOptions } from "../policies/breaker/options.ts";
+import type { BreakerOptions } from "../policies/breaker/options.ts";
 import { Call, type CallContext, type CallLimits } from "./call.ts";
 import { type Classify, faultOf, isAgentsFault } from "./fault.ts";
 import { LiveBreaker, type OnTransition, type Permit } from "./live-breaker.ts";
 import {
   checkFunction,
-  checkKnown,
   type Given,
   resolveBreaker,
   resolveLimits,
@@ -51,7 +50,6 @@ export interface CircuitBreaker {
 /** @throws PoolError `invalid` with the path of an option that is not possible */
 export function createCircuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
   const { clock: givenClock, random: givenRandom, onTransition, classify, ...given } = options;
-  checkKnown(given, Object.keys(BREAKER_DEFAULTS));
   const { clock, random } = resolveSurroundings({ clock: givenClock, random: givenRandom });
   const live = new LiveBreaker({ options: resolveBreaker(given, ""), clock, random, onTransition });
   return new CallBreaker(live, clock, classify);
