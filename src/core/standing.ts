@@ -36,10 +36,15 @@ export function againstAgent(pool: Pool, agent: Agent, nowMs: number): Against |
   if (agent.isBreached) return "isolation";
   const work = againstWork(pool, agent, nowMs);
   if (work !== undefined) return work;
-  if (agent.cooldownUntilMs > nowMs || (agent.rate?.roomAtMs(nowMs) ?? nowMs) > nowMs) return "rate";
+  if (restsUntilMs(agent, nowMs) > nowMs) return "rate";
   if (agent.runs.size >= agent.identity.concurrency || hasLoner(agent)) return "slot";
   if (agent.identity.kind !== "remote") return undefined;
   return agent.claim !== undefined && agent.claim.leased.length < agent.claim.max ? undefined : "slot";
+}
+
+/** Until when it rests after being throttled, or has begun as much as a minute allows; not after `nowMs` if it does not. */
+export function restsUntilMs({ cooldownUntilMs, rate }: Agent, nowMs: number): number {
+  return rate === undefined ? cooldownUntilMs : Math.max(cooldownUntilMs, rate.roomAtMs(nowMs));
 }
 
 /**

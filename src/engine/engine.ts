@@ -172,7 +172,7 @@ class RunningEngine implements LocalEngine {
       keepResult: (fence, result) => payloads.keepResult(fence, result),
       log,
     });
-    const reader = new Reader({ state, store, payloads, stored: () => loop.stored() });
+    const reader = new Reader({ state, store, payloads, turnClock, stored: () => loop.stored() });
     const heldCalls = new HeldCalls();
     const handover = new Handover({ state, store, payloads });
     const shared = {

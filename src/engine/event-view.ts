@@ -4,7 +4,8 @@ import type { Json } from "../base/json.ts";
 import type { DurableEvent, Notice, Resting } from "../core/event.ts";
 import { WHOLE_POOL } from "../core/spend.ts";
 import { PRIORITY_NAMES } from "../core/task.ts";
-import { attemptView, iso } from "./present.ts";
+import { iso } from "./instant.ts";
+import { attemptView } from "./present.ts";
 
 type Fields = { readonly [name: string]: unknown };
 

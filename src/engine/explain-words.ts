@@ -1,9 +1,9 @@
 /** The sentences of `explain`. */
 import type { Agent } from "../core/agent.ts";
 import type { Profile } from "../core/service-class.ts";
-import { type Against, stillRuns } from "../core/standing.ts";
+import { type Against, restsUntilMs, stillRuns } from "../core/standing.ts";
 import type { Task } from "../core/task.ts";
-import { iso } from "./present.ts";
+import { iso } from "./instant.ts";
 import type { AttemptView, ExplainedAgent, ExplainView, TaskView } from "./view.ts";
 
 interface Pair {
@@ -14,7 +14,7 @@ interface Pair {
 }
 
 /** What is missing, or in the way. */
-export function againstDetail(reason: Exclude<Against, "isolation">, { agent, profile, task }: Pair): string {
+export function againstDetail(reason: Exclude<Against, "isolation">, { agent, profile, task, nowMs }: Pair): string {
   switch (reason) {
     case "capability":
       return missingOf(profile, task);
@@ -30,7 +30,7 @@ export function againstDetail(reason: Exclude<Against, "isolation">, { agent, pr
     case "gate":
       return "its gate is closed";
     case "rate":
-      return `it rests until ${iso(agent.cooldownUntilMs)}`;
+      return `it rests until ${iso(restsUntilMs(agent, nowMs))}`;
     case "failed":
       return "it has failed this task, and another agent could serve it";
     case "slot":
@@ -97,6 +97,7 @@ const WAITS: Readonly<Record<Waiting["reason"], (waiting: Waiting) => string>> =
   gate: ({ on = [] }) => `for ${on.length === 1 ? "the gate" : "the gates"} ${listed(on)} to open`,
   paused: ({ detail }) => `for its pool to be resumed${also(detail)}`,
   spend: ({ until, detail }) => `for money until ${until}${also(detail)}`,
+  rate: ({ until, detail }) => `for an agent to end its rest at ${until}${also(detail)}`,
   agent: ({ detail }) => `for an agent${also(detail)}`,
 };
 
@@ -134,7 +135,7 @@ export function changesFor(
   const { waiting } = view;
   if (waiting !== undefined) {
     changes.push(...CHANGES[waiting.reason](waiting, view));
-    if (waiting.reason === "agent") changes.push(...agentChanges(view, agents, against));
+    if (waiting.reason === "agent" || waiting.reason === "rate") changes.push(...agentChanges(view, agents, against));
   }
   if (ahead !== undefined && ahead !== 0) changes.push(`those before it have to be served: ${ahead}`);
   if (isOpen(view) && view.deadlineAt !== undefined) {
@@ -153,6 +154,7 @@ const CHANGES: Readonly<Record<Waiting["reason"], (waiting: Waiting, view: TaskV
   gate: ({ on = [] }) => [`${listed(on)} ${on.length === 1 ? "has" : "have"} to open`],
   paused: (_waiting, { pool }) => [`pool ${pool} has to be resumed`],
   spend: ({ until }) => [`the window of spending has to end, at ${until}, or the limit has to be raised`],
+  rate: () => [],
   agent: () => [],
 };
 

@@ -32,7 +32,7 @@ const forever = ({ signal }: { signal: AbortSignal }): Promise<never> =>
 function explained(world: World, id: string): ExplainView {
   const task = world.state.tasks.get(asTaskId(id));
   if (task === undefined) throw new Error(`no task ${id}`);
-  return explain(world.state, taskView(world.state, task, { body: {} }), world.nowMs);
+  return explain(world.state, taskView(world.state, task, { body: {}, nowMs: world.nowMs }), world.nowMs);
 }
 
 const reasons = ({ agents }: ExplainView) => Object.fromEntries(agents.map(({ name, reason }) => [name, reason]));
@@ -386,7 +386,7 @@ describe("free agents that are kept from a task", () => {
     const [agent] = world.state.agents.values();
     for (const run of agent?.runs.values() ?? []) if (run.taskId === suspect.spec.id) agent?.runs.delete(run.fence);
     suspect.killers = [];
-    const view = { ...taskView(world.state, suspect, { body: {} }), status: "pending" as const };
+    const view = { ...taskView(world.state, suspect, { body: {}, nowMs: world.nowMs }), status: "pending" as const };
     suspect.state = { name: "waiting", reason: "agent" } as never;
     expect(detail(explain(world.state, view, world.nowMs), "ada")).toBe(
       "it is at work, and this task runs alone on its agent",

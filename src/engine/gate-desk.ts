@@ -4,7 +4,7 @@ import { messageOf, PoolError } from "../base/errors.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Frame } from "./frame.ts";
 import { type GateInput, resolveGate } from "./gate-options.ts";
-import { iso } from "./present.ts";
+import { iso } from "./instant.ts";
 import type { GateView } from "./view.ts";
 
 /** Says whether the dependency is there; a throw is a no. */

@@ -3,7 +3,8 @@ import type { Agent } from "../core/agent.ts";
 import type { Breach } from "../core/isolation.ts";
 import type { Pool } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
-import { agentsInOrder, iso } from "./present.ts";
+import { iso } from "./instant.ts";
+import { agentsInOrder } from "./present.ts";
 import type { BreachView, IsolationView } from "./view.ts";
 
 /** Other agents that are named of one agent, per id that it shares. */

@@ -2,8 +2,9 @@
 import { oldestAtMs } from "../core/place.ts";
 import { analyse, perHour } from "../policies/analytics.ts";
 import { existingPool, type Frame } from "./frame.ts";
+import { iso } from "./instant.ts";
 import type { Metrics } from "./metrics.ts";
-import { agentsInOrder, iso } from "./present.ts";
+import { agentsInOrder } from "./present.ts";
 import type { AnalyticsView, PoolMetricsView, PoolView, TaskStatus } from "./view.ts";
 
 const HOUR_MS = 3_600_000;

@@ -4,13 +4,12 @@ import type { Agent } from "../core/agent.ts";
 import type { Usage } from "../core/outcome.ts";
 import type { Pool } from "../core/pool.ts";
 import type { SettledFacts } from "../core/record.ts";
-import { spentOf, WHOLE_POOL } from "../core/spend.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { type Attempt, type Lease, PRIORITY_NAMES, type Task, type TaskBody, type TaskBodyRest } from "../core/task.ts";
+import { iso } from "./instant.ts";
 import type { AgentCounts } from "./metrics.ts";
 import type { AgentView, AttemptView, PoolHealthView, PoolView, TaskStatus, TaskView } from "./view.ts";
-
-export const iso = (atMs: number): string => new Date(atMs).toISOString();
+import { waitingView } from "./waiting-view.ts";
 
 /** What runs in the engine's own process, or beside it. */
 const HOST_ID = "local";
@@ -51,11 +50,14 @@ function compact<T extends object>(value: { [K in keyof T]: T[K] | undefined }):
   return kept as T;
 }
 
-export function taskView(
-  state: NamespaceState,
-  task: TaskFacts,
-  { body, result }: { readonly body: TaskBody; readonly result?: string | undefined },
-): TaskView {
+/** What is kept apart from a task, and the time of turns: only a settled one waits for nothing. */
+interface Beside {
+  readonly body: TaskBody;
+  readonly result?: string | undefined;
+  readonly nowMs: number;
+}
+
+export function taskView(state: NamespaceState, task: TaskFacts, { body, result, nowMs }: Beside): TaskView {
   const { spec } = task;
   const rest = restOf(body);
   const lease = task.state.name === "leased" ? task.state.lease : undefined;
@@ -92,7 +94,7 @@ export function taskView(
         : { atShare: spec.escalate.atShare, priority: PRIORITY_NAMES[spec.escalate.priority] },
     runAt: spec.runAtMs === undefined ? undefined : iso(spec.runAtMs),
     status: statusOf(task),
-    waiting: waitingView(state, task),
+    waiting: waitingView(state, task, nowMs),
     deadLettered: settlement?.deadLettered ?? false,
     replays: task.replays,
     attemptCount: task.attemptCount,
@@ -152,60 +154,6 @@ function runningAttempt(state: NamespaceState, lease: Lease): AttemptView {
 function usageOf({ spent }: TaskFacts): Usage | undefined {
   if (spent?.tokens === undefined && spent?.costUsd === undefined) return undefined;
   return compact<Usage>({ tokens: spent.tokens, costUsd: spent.costUsd });
-}
-
-/** Whose money is spent, and until when its tasks wait. */
-function spendView(pool: Pool, { tenant }: TaskFacts["spec"]): TaskView["waiting"] {
-  const whole = spentOf(pool, WHOLE_POOL);
-  const own = tenant === undefined ? undefined : spentOf(pool, tenant);
-  const spent = whole ?? own;
-  if (spent === undefined) return undefined;
-  const who = whole === undefined ? `tenant ${tenant}` : `pool ${pool.id}`;
-  return { reason: "spend", detail: `${who} has spent ${spent.words}`, until: iso(spent.untilMs) };
-}
-
-function waitingView(state: NamespaceState, { spec, state: now, awaited }: TaskFacts): TaskView["waiting"] {
-  if (now.name !== "waiting") return undefined;
-  if (now.reason === "agent" || now.reason === "retry") {
-    const gates = closedFor(state, spec.type);
-    if (gates.length > 0) return { reason: "gate", detail: `closed: ${gates.join(", ")}`, on: gates };
-  }
-  const pool = state.pools.get(spec.pool);
-  switch (now.reason) {
-    case "dependencies": {
-      const on = spec.dependencies.filter((id) => {
-        const open = state.tasks.get(id);
-        return open === undefined ? awaited?.ids.includes(id) === true : open.state.name !== "settled";
-      });
-      return { reason: "dependencies", on };
-    }
-    case "retry":
-      return now.held === undefined
-        ? { reason: "retry", until: iso(now.untilMs) }
-        : { reason: "retry", detail: "the retry budget of its pool is spent" };
-    case "delay":
-      return { reason: now.reason, until: iso(now.untilMs) };
-    case "agent":
-      if (pool?.mode !== "running") return { reason: "paused", detail: `pool ${spec.pool} rests` };
-      return spendView(pool, spec) ?? { reason: "agent", detail: agentDetail(state, spec) };
-  }
-}
-
-/** Gates that are closed and hold the type. */
-function closedFor(state: NamespaceState, type: string): string[] {
-  if (!state.heldTypes.has(type)) return [];
-  const closed = [...state.gates.values()].filter((gate) => !gate.available && gate.holds.includes(type));
-  return closed.map((gate) => gate.name);
-}
-
-/** What keeps it from an agent, in a few words. */
-function agentDetail(state: NamespaceState, spec: TaskFacts["spec"]): string {
-  const seats = [...(state.queues.get(spec.pool)?.seats.whoFit(spec) ?? [])];
-  const needs = spec.requires.length > 0 ? spec.requires.join(", ") : `type ${spec.type}`;
-  if (seats.length === 0) return `no agent of pool ${spec.pool} offers ${needs}`;
-  if (seats.every(({ agent }) => agent.lifecycle !== "ready")) return `none of ${seats.length} agents is up`;
-  if (state.queues.get(spec.pool)?.isKeyFull(spec.fairnessKey)) return "as many tasks of its fairness key run as may";
-  return `all of ${seats.length} agents are taken`;
 }
 
 /** What the engine knows of an agent besides the core. */

@@ -8,6 +8,7 @@ import type { HistoryFilter, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 import { settledAsTask, statusOf, taskView } from "./present.ts";
 import type { TaskFilter } from "./troupe.ts";
+import type { TurnClock } from "./turn-clock.ts";
 import type { Page, TaskStatus, TaskView } from "./view.ts";
 
 /** Items of a page when nothing is said, and at most. */
@@ -21,6 +22,7 @@ export interface ReaderOptions {
   readonly state: NamespaceState;
   readonly store: Store;
   readonly payloads: Payloads;
+  readonly turnClock: TurnClock;
   /** Resolves when all that is in the state has been committed. */
   readonly stored: () => Promise<void>;
 }
@@ -32,13 +34,17 @@ export class Reader {
     this.#options = options;
   }
 
+  get #nowMs(): number {
+    return this.#options.turnClock.now();
+  }
+
   /** An open task as it is at this moment; undefined when it is not open, or its body would have to be fetched. */
   openNow(id: TaskId, known?: TaskBody): TaskView | undefined {
     const { state, payloads } = this.#options;
     const task = state.tasks.get(id);
     const body = known ?? payloads.body(id);
     if (task === undefined || task.state.name === "settled" || body === undefined) return undefined;
-    return taskView(state, task, { body });
+    return taskView(state, task, { body, nowMs: this.#nowMs });
   }
 
   async task(id: TaskId): Promise<TaskView> {
@@ -47,7 +53,7 @@ export class Reader {
     const open = state.tasks.get(id);
     if (open !== undefined && open.state.name !== "settled") return this.#openView(open);
     const entry = await store.entry(id);
-    if (entry !== undefined) return taskView(state, settledAsTask(entry.facts), entry);
+    if (entry !== undefined) return taskView(state, settledAsTask(entry.facts), { ...entry, nowMs: this.#nowMs });
     // Replayed while the store was asked.
     const again = state.tasks.get(id);
     if (again !== undefined && again.state.name !== "settled") return this.#openView(again);
@@ -57,13 +63,13 @@ export class Reader {
   async #openView(task: Task): Promise<TaskView> {
     const { state, store, payloads, stored } = this.#options;
     const cached = payloads.body(task.spec.id);
-    if (cached !== undefined) return taskView(state, task, { body: cached });
+    if (cached !== undefined) return taskView(state, task, { body: cached, nowMs: this.#nowMs });
     const bodies = await store.bodies([task.num]);
     if (store.durable) await stored();
     // It may have been settled meanwhile, or a new term of the engine knows it anew.
     const now = state.tasks.get(task.spec.id);
     if (now === undefined || now.state.name === "settled") return this.task(task.spec.id);
-    return taskView(state, now, { body: bodies.get(now.num) ?? {} });
+    return taskView(state, now, { body: bodies.get(now.num) ?? {}, nowMs: this.#nowMs });
   }
 
   /** Oldest first. A task that is settled while the page is made appears once. */
@@ -83,9 +89,11 @@ export class Reader {
       // Settled meanwhile, or known anew by a new term of the engine.
       const task = state.tasks.get(spec.id);
       if (task === undefined || task.state.name === "settled") continue;
-      views.set(task.num, taskView(state, task, { body: payloads.body(task.spec.id) ?? bodies.get(task.num) ?? {} }));
+      const body = payloads.body(task.spec.id) ?? bodies.get(task.num) ?? {};
+      views.set(task.num, taskView(state, task, { body, nowMs: this.#nowMs }));
     }
-    for (const entry of settled) views.set(entry.facts.num, taskView(state, settledAsTask(entry.facts), entry));
+    for (const entry of settled)
+      views.set(entry.facts.num, taskView(state, settledAsTask(entry.facts), { ...entry, nowMs: this.#nowMs }));
     const nums = [...views.keys()].sort((a, b) => a - b);
     const shown = nums.slice(0, limit);
     const items = shown.map((num) => views.get(num) as TaskView);

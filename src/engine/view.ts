@@ -60,7 +60,7 @@ export interface TaskView {
   runAt?: string;
   status: TaskStatus;
   waiting?: {
-    reason: WaitingReason | "gate" | "paused" | "spend";
+    reason: WaitingReason | "gate" | "paused" | "spend" | "rate";
     detail?: string;
     until?: string;
     on?: readonly string[];

@@ -10,7 +10,7 @@ import type { Outcome } from "../core/outcome.ts";
 import { ClaimDesk } from "./claim-desk.ts";
 import { RESULT_LIMIT_BYTES } from "./crew.ts";
 import { existingPool, type Frame, giveBack } from "./frame.ts";
-import { iso } from "./present.ts";
+import { iso } from "./instant.ts";
 import { isolationOf } from "./roll.ts";
 import { WAIT_LIMIT_MS } from "./task-desk.ts";
 import type { Claimed, Engine, FailInput, HeartbeatAnswer, JoinInput } from "./troupe.ts";

@@ -24,7 +24,7 @@ export interface FunctionAgents extends Omit<AgentEntry, "kind" | "name"> {
 /** Options of `functionAgent`, all optional: how many tasks at a time, what it can do. */
 export type FunctionAgentOptions = Pick<
   AgentEntry,
-  "capabilities" | "concurrency" | "weight" | "priority" | "metadata"
+  "capabilities" | "concurrency" | "weight" | "priority" | "metadata" | "rate"
 >;
 
 /**
