@@ -5,7 +5,7 @@ import type { TaskId } from "../base/ids.ts";
 import type { Json } from "../base/json.ts";
 import type { LeasedAttempt } from "../core/effect.ts";
 import type { NamespaceState } from "../core/state.ts";
-import type { Task, TaskBody } from "../core/task.ts";
+import type { Task, TaskBody, TaskBodyRest } from "../core/task.ts";
 import type { Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 import { restOf } from "./present.ts";
@@ -31,7 +31,8 @@ export class Handover {
     const task = this.#options.state.tasks.get(attempt.taskId);
     if (task === undefined) return undefined;
     const body = this.#options.payloads.body(attempt.taskId);
-    if (body !== undefined && task.spec.dependencies.length === 0) return attemptTask(task, attempt, body, {});
+    if (body !== undefined && task.spec.dependencies.length === 0)
+      return attemptTask(task, attempt, body, NOTHING_ADDED);
     return this.#fetch(task, attempt, body);
   }
 
@@ -39,7 +40,7 @@ export class Handover {
     const { store } = this.#options;
     const body = cached ?? (await store.bodies([task.num])).get(task.num) ?? {};
     const { dependencies } = task.spec;
-    if (dependencies.length === 0) return attemptTask(task, attempt, body, {});
+    if (dependencies.length === 0) return attemptTask(task, attempt, body, NOTHING_ADDED);
     const results = await store.results(dependencies);
     let size = 0;
     const byId: [TaskId, Json][] = [];
@@ -70,13 +71,17 @@ export class Handover {
   }
 }
 
+/** Most tasks bring a prompt and nothing else, and depend on nothing. */
+const NOTHING_MORE: TaskBodyRest = {};
+const NOTHING_ADDED: { readonly [key: string]: Json } = {};
+
 function attemptTask(
   { spec }: Task,
   { number, fence }: LeasedAttempt,
   body: TaskBody,
   added: { readonly [key: string]: Json },
 ): AttemptTask {
-  const rest = restOf(body);
+  const rest = body.rest === undefined ? NOTHING_MORE : restOf(body);
   return {
     id: spec.id,
     pool: spec.pool,
@@ -85,7 +90,7 @@ function attemptTask(
     fence,
     prompt: body.prompt,
     input: rest.input,
-    context: { ...rest.context, ...added },
+    context: rest.context === undefined && added === NOTHING_ADDED ? {} : { ...rest.context, ...added },
     metadata: rest.metadata ?? {},
   };
 }

@@ -22,7 +22,7 @@ const LOOK_MS = 60_000;
 /** A pool may be above its count by this share before its tasks go, so that not every settlement costs a commit. */
 const SLACK = 0.01;
 
-/** Tasks that are asked for where age or bytes decide: the first that stays ends the look. */
+/** Tasks that are asked for at least: the first that stays ends the look. */
 const FIRST_LOOK = 16;
 
 export class Retention {
@@ -107,7 +107,7 @@ export class Retention {
     const slack = Math.floor(options.count * SLACK);
     const excess = count - options.count;
     const isOver = excess > slack || bytes > (options.bytes ?? Number.POSITIVE_INFINITY);
-    if (byAge || isOver) await this.#relieve(pool, Math.max(excess, FIRST_LOOK));
+    if (byAge || isOver) await this.#relieve(pool, Math.max(excess + 1, FIRST_LOOK));
     // Bytes are the store's to count.
     if (options.bytes !== undefined) return;
     this.#rooms.set(pool, { options, left: (isOver ? slack : slack - excess) - (this.#seen - seen) });

@@ -27,7 +27,7 @@ export function submissionOf(
 ): Submission {
   const { input } = task;
   const body = bodyOf(input);
-  const spec: TaskSpec = {
+  const always = {
     id: task.id ?? asTaskId(entropy.uuid()),
     pool: task.pool,
     type: input.type ?? "general",
@@ -35,6 +35,19 @@ export function submissionOf(
     priority: task.priority,
     dependencies: task.dependencies,
     onDependencyFailure: input.onDependencyFailure ?? "cancel",
+    maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,
+    retryable: input.retryable ?? true,
+    createdAtMs: nowMs,
+    bodySize: (body.prompt?.length ?? 0) + (body.rest?.length ?? 0),
+  };
+  // A waiting task is mostly its spec: what nobody has asked for takes no room in it.
+  const spec: TaskSpec = task.isPlain ? always : { ...always, ...wishesOf(task) };
+  return { spec, body, idGiven: task.id !== undefined };
+}
+
+function wishesOf(task: ResolvedTask): Partial<TaskSpec> {
+  const { input } = task;
+  return {
     preferredAgent: input.preferredAgent,
     fairnessKey: input.fairnessKey,
     affinityKey: input.affinityKey,
@@ -42,8 +55,6 @@ export function submissionOf(
     budget: input.budget,
     idempotencyKey: input.idempotencyKey,
     bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
-    maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,
-    retryable: input.retryable ?? true,
     timeoutMs: input.timeoutMs,
     deadlineAtMs: task.deadlineAtMs,
     escalate:
@@ -52,10 +63,7 @@ export function submissionOf(
         : { atShare: input.escalate.atShare, priority: priorityOf(input.escalate.priority) },
     runAtMs: task.runAtMs,
     parentId: input.parentId === undefined ? undefined : asTaskId(input.parentId),
-    createdAtMs: nowMs,
-    bodySize: (body.prompt?.length ?? 0) + (body.rest?.length ?? 0),
   };
-  return { spec, body, idGiven: task.id !== undefined };
 }
 
 /** A dead letter with what its caller has changed; what is not named stays as it was. */

@@ -111,6 +111,14 @@ class MemoryStore implements Store {
     for (const admitted of commit.admitted) this.#admit(admitted);
     for (const facts of commit.open) this.#open.set(facts.num, facts);
     for (const row of commit.settled) this.#settle(row);
+    if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
+    this.#keepOthers(commit);
+    this.#events.add(commit.firstSeq, commit.atMs, commit.events);
+    return undefined;
+  }
+
+  /** What few commits bring: everything but tasks that come, change and end. */
+  #keepOthers(commit: Commit): void {
     for (const { id } of commit.dropped) this.#history.drop(id);
     for (const { id } of commit.retired ?? []) this.#retire(id);
     for (const record of commit.keys ?? []) this.#oldKeys.set(record.key, record);
@@ -126,11 +134,8 @@ class MemoryStore implements Store {
     for (const { pool, fingerprint, record } of commit.quarantine) {
       put(this.#quarantine, `${pool} ${fingerprint}`, record);
     }
-    if (commit.settled.length > 0) this.#settledEpoch = this.#epoch;
     for (const { id, record } of commit.schedules ?? []) put(this.#schedules, id, record);
     for (const gate of commit.gates ?? []) this.#gates.set(gate.name, gate);
-    this.#events.add(commit.firstSeq, commit.atMs, commit.events);
-    return undefined;
   }
 
   async facts(ids: readonly TaskId[], keys: readonly string[]): Promise<Facts> {

@@ -1,6 +1,6 @@
 /** A task as callers hand it in. */
 import { z } from "zod";
-import { asTaskId, type PoolId, type TaskId } from "../../base/ids.ts";
+import { asTaskId, ID_PATTERN, type PoolId, type TaskId } from "../../base/ids.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
 import { parseWith } from "./parse.ts";
 import { budgetSchema } from "./spend.ts";
@@ -11,17 +11,17 @@ export const prioritySchema = z.union([
   z.literal([1, 2, 3, 4]),
 ]);
 
-const PRIORITY_NUMBERS: Readonly<Record<string, Priority>> = {
-  critical: 1,
-  high: 2,
-  medium: 3,
-  normal: 3,
-  low: 4,
-  1: 1,
-  2: 2,
-  3: 3,
-  4: 4,
-};
+const PRIORITY_NUMBERS: ReadonlyMap<unknown, Priority> = new Map<unknown, Priority>([
+  ["critical", 1],
+  ["high", 2],
+  ["medium", 3],
+  ["normal", 3],
+  ["low", 4],
+  [1, 1],
+  [2, 2],
+  [3, 3],
+  [4, 4],
+]);
 
 /** What a caller may set of a task. */
 export const taskSchema = z
@@ -106,17 +106,19 @@ export type EditInput = z.input<typeof editSchema>;
 
 /** The number of a priority, by name or number; medium when absent. */
 export function priorityOf(given: z.output<typeof prioritySchema> | undefined): Priority {
-  return given === undefined ? DEFAULT_PRIORITY : (PRIORITY_NUMBERS[given] ?? DEFAULT_PRIORITY);
+  return PRIORITY_NUMBERS.get(given) ?? DEFAULT_PRIORITY;
 }
 
 /** Most tasks need nobody and nothing: they share this. */
-const NOTHING: readonly [] = Object.freeze([]) as readonly [];
+const NOTHING: readonly [] = [];
 
 /** A task as a caller handed it in, checked; instants are epoch milliseconds. */
 export interface ResolvedTask {
   readonly id?: TaskId | undefined;
   readonly pool: PoolId;
   readonly input: z.output<typeof taskSchema>;
+  /** It says what, of which type and how urgent, and nothing else. */
+  readonly isPlain: boolean;
   readonly priority: Priority;
   readonly dependencies: readonly TaskId[];
   readonly requires: readonly string[];
@@ -124,13 +126,29 @@ export interface ResolvedTask {
   readonly runAtMs?: number | undefined;
 }
 
+/** What most tasks consist of: a look is enough, and the value stays what it is. */
+const PLAIN: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ["prompt", (value: unknown) => typeof value === "string"],
+  ["type", (value: unknown) => typeof value === "string" && ID_PATTERN.test(value)],
+  ["priority", (value: unknown) => PRIORITY_NUMBERS.has(value)],
+]);
+
+/** It has a prompt, and nothing that need be looked at any closer. */
+function isPlain(input: object): boolean {
+  for (const field in input) {
+    if (PLAIN.get(field)?.((input as { readonly [field: string]: unknown })[field]) !== true) return false;
+  }
+  return typeof (input as { readonly prompt?: unknown }).prompt === "string";
+}
+
 /**
- * The task with its fields checked one by one: a fifth of what the whole schema costs. Undefined when only the whole can
- * tell: for what is wrong, and for fields that are judged together.
+ * The task, itself where it is plain, else with its fields checked one by one: a fifth of what the whole schema costs.
+ * Undefined when only the whole can tell: for what is wrong, and for fields that are judged together.
  */
 export function quicklyChecked(input: unknown): z.output<typeof taskSchema> | undefined {
   if (typeof input !== "object" || input === null || Object.getPrototypeOf(input) !== Object.prototype)
     return undefined;
+  if (isPlain(input)) return input as z.output<typeof taskSchema>;
   const { prompt, ...others } = input as { readonly [field: string]: unknown };
   // With a prompt no input is required; the other related fields are not taken here.
   if (typeof prompt !== "string") return undefined;
@@ -151,6 +169,7 @@ export function resolveTask(pool: PoolId, input: unknown, nowMs: number, path = 
     id: task.id === undefined ? undefined : asTaskId(task.id),
     pool,
     input: task,
+    isPlain: task === input,
     priority: priorityOf(task.priority),
     dependencies: task.dependencies === undefined ? NOTHING : [...new Set(task.dependencies)].map(asTaskId),
     requires: task.requires === undefined ? NOTHING : [...new Set(task.requires)].sort(),
