@@ -99,8 +99,8 @@ export function heartbeat(state: NamespaceState, command: Extract<Command, { typ
       endAttempt(state, task, { name: "released", error: NEVER_NAMED }, turn, { held: false });
     }
   }
-  const quiet =
-    agent.lifecycle === "draining" || pool.draining || pool.mode === "draining" || state.draining !== undefined;
+  const isDone = pool.mode === "draining" && pool.counts.agent === 0;
+  const quiet = agent.lifecycle === "draining" || pool.draining || isDone || state.draining !== undefined;
   return { type: "heartbeat", stop, quiet, leaseExpiresAtMs: turn.nowMs + ttlMs };
 }
 

@@ -2,7 +2,7 @@
 import type { Pool } from "./pool.ts";
 import { spentOf, WHOLE_POOL } from "./spend.ts";
 
-/** It is not paused, and something is left to spend. */
+/** It is not paused, and something is left to spend. One that is drained finishes what is there. */
 export function mayStart(pool: Pool): boolean {
-  return pool.mode === "running" && spentOf(pool, WHOLE_POOL) === undefined;
+  return pool.mode !== "paused" && spentOf(pool, WHOLE_POOL) === undefined;
 }

@@ -27,16 +27,20 @@ test("tasks of a paused pool count in the queue's limit, also while its agents a
   expect(world.status("b")).toBe("leased");
 });
 
-test("a drained pool takes no more and starts none; what runs finishes; what waits stays", () => {
+test("a drained pool takes no more and finishes what is there, what was paused before too", () => {
   const world = createWorld({ agents: ["ada"] });
   world.submit({ id: "running" });
+  set(world, "paused");
   world.submit({ id: "waits" });
+  world.complete("running");
+  expect(world.status("waits")).toBe("agent");
   set(world, "draining");
   expect(refusal(() => world.submit({})).code).toBe("not_running");
-  world.complete("running");
-  expect([world.status("running"), world.status("waits")]).toEqual(["completed", "agent"]);
-  set(world, "running");
   expect(world.status("waits")).toBe("leased");
+  world.fail("waits");
+  world.advance(1_000);
+  world.complete("waits");
+  expect([world.status("running"), world.status("waits")]).toEqual(["completed", "completed"]);
 });
 
 test("a drained pool gives no new life to dead letters", () => {
@@ -50,14 +54,17 @@ test("a drained pool gives no new life to dead letters", () => {
   expect(world.status("t")).toBe("agent");
 });
 
-test("a drained pool tells its remote agents to be quiet, a paused one does not", () => {
+test("a drained pool tells its remote agents to be quiet once nothing waits for them, a paused one does not", () => {
   const world = createWorld();
   world.join({ name: "far" });
   const quiet = () => world.heartbeat("far").quiet;
   expect(quiet()).toBe(false);
   set(world, "paused");
   expect(quiet()).toBe(false);
+  world.submit({ id: "t" });
   set(world, "draining");
+  expect(quiet()).toBe(false);
+  world.cancel("t");
   expect(quiet()).toBe(true);
 });
 
@@ -70,7 +77,7 @@ test("pause and drain survive a restart", () => {
     world.restart();
     world.ask({ type: "recover" });
     world.ready("ada");
-    expect(world.status("t")).toBe("agent");
+    expect(world.status("t")).toBe(mode === "paused" ? "agent" : "leased");
     expect(world.state.pools.get(MAIN)?.mode).toBe(mode);
     set(world, "running");
     expect(world.status("t")).toBe("leased");

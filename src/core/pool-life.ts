@@ -34,7 +34,7 @@ export function drainPool(state: NamespaceState, id: PoolOptions["id"], turn: Tu
   return DONE;
 }
 
-/** Paused it takes tasks and starts none, draining it takes none; what runs goes on. Saying it twice is once. */
+/** Paused it takes tasks and starts none, draining it takes none and finishes what is there. Saying it twice is once. */
 export function setMode(state: NamespaceState, command: Extract<Command, { type: "set_mode" }>, turn: Turn): Reply {
   const { pool: id, mode } = command;
   const pool = state.pools.get(id);

@@ -199,7 +199,7 @@ export interface SizeWatch {
   readonly nextAtMs: number;
 }
 
-/** An operator's word: `paused` takes tasks and starts none, `draining` takes none and starts none. */
+/** An operator's word: `paused` takes tasks and starts none, `draining` takes none and finishes what is there. */
 export type PoolMode = "running" | "paused" | "draining";
 
 /** What the core holds of a pool. Written by `apply` only. */

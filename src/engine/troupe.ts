@@ -179,7 +179,7 @@ export interface Engine {
   /** The last 24 h. */
   analytics(pool: string): Promise<AnalyticsView>;
 
-  /** `paused` takes tasks and starts none, `draining` takes none; what runs goes on. Kept over restarts. */
+  /** `paused` takes tasks and starts none, `draining` takes none and finishes what is there. Kept over restarts. */
   setMode(id: string, mode: PoolMode): Promise<PoolView>;
 
   schedules(): ScheduleView[];

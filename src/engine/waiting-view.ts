@@ -39,7 +39,7 @@ export function waitingView(
       return { reason: now.reason, until: iso(now.untilMs) };
     case "agent":
       if (pool === undefined) return { reason: "agent" };
-      if (pool.mode !== "running") return { reason: "paused", detail: `pool ${spec.pool} rests` };
+      if (pool.mode === "paused") return { reason: "paused", detail: `pool ${spec.pool} is paused` };
       return spendView(pool, spec) ?? agentView(state, pool, { spec, nowMs });
   }
 }

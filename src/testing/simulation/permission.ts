@@ -15,7 +15,7 @@ export function checkPermission(
   const { id, pool: poolId, type, fairnessKey } = task.spec;
   const pool = books.pools.get(poolId);
   if (pool === undefined) return;
-  holds(pool.mode === "running", `pool ${poolId} starts nothing while it is ${pool.mode}`);
+  holds(pool.mode !== "paused", `pool ${poolId} starts nothing while it is paused`);
   holds(!isHeldByGate(books, type), `task ${id} of type ${type} waits behind its gate`);
   holds(agent.drained === undefined, `agent ${agent.name} gets nothing while an operator lets it finish`);
   holds(agent.failed === undefined, `agent ${agent.name} gets nothing while an operator has failed it`);
