@@ -69,6 +69,37 @@ test("S4-04 execute throws what the task ended with, and its cause is named", as
   expect(error.details).toMatchObject({ code: "unreadable", blame: "task" });
 });
 
+test("S4-04 execute names as the cause what the last attempt failed of", async () => {
+  let calls = 0;
+  const run: AgentFunction = () => {
+    calls += 1;
+    throw new Error(`boom ${calls}`);
+  };
+  await using pool = await createPool({ agents: trio(run), retry: { maxAttempts: 2 } });
+  const error = await refused(pool.execute("x"));
+  expect(error).toMatchObject({ code: "exhausted", message: "all 2 attempts failed; the last: boom 2" });
+  expect(error.cause).toBeInstanceOf(Error);
+  expect(error.cause).toMatchObject({ message: "boom 2", code: "failed", blame: "unknown" });
+  const [inBatch] = await pool.executeBatch(["y"]);
+  expect((inBatch as PoolError).cause).toMatchObject({ message: "boom 4" });
+});
+
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "soon" as unknown as number])(
+  "a limit of %j for a call is refused by its name, and nothing runs",
+  async (timeoutMs) => {
+    await using troupe = await createTroupe();
+    const pool = await troupe.create({ agents: trio(echo) });
+    for (const call of [
+      () => pool.execute("x", { timeoutMs }),
+      () => pool.executeBatch(["x"], { timeoutMs }),
+      () => troupe.route("x", { timeoutMs }),
+    ]) {
+      expect(await refused(call())).toMatchObject({ code: "invalid", details: { path: "timeoutMs" } });
+    }
+    expect((await pool.tasks()).items).toEqual([]);
+  },
+);
+
 test("S4-04 S4-B04 a call that runs out of time throws, and its task is stopped and never runs later", async () => {
   const held = gate();
   await using pool = await createPool({ id: "p", agents: [functionAgent("ada", held.run)] });

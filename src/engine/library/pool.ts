@@ -5,7 +5,9 @@ import type { SettledFacts } from "../../core/record.ts";
 import type { SettledRow } from "../../stores/store.ts";
 import type { LocalEngine } from "../engine.ts";
 import type { NewAgentInput } from "../options/agent.ts";
+import { parseWith } from "../options/parse.ts";
 import type { EditInput, TaskInput } from "../options/task.ts";
+import { duration } from "../options/words.ts";
 import type { Ends } from "../task-desk.ts";
 import type { Scaled, ScaleInput, StopOptions, TaskFilter } from "../troupe.ts";
 import type {
@@ -48,8 +50,8 @@ export interface Pool extends AsyncDisposable, Gates {
   /**
    * Hands in one task and waits for its result.
    *
-   * @throws PoolError with the task's code when it fails, is cancelled or runs out of time (`deadline_exceeded`), and
-   *   with the code of the refusal when it is not taken
+   * @throws PoolError with the task's code when it fails, is cancelled or runs out of time (`deadline_exceeded`), with
+   *   what its last attempt failed of as `cause`; and with the code of the refusal when it is not taken
    */
   execute(task: string | TaskInput, options?: ExecuteOptions): Promise<unknown>;
   /** Results in order; a failure stands in its place as a `PoolError`. Feeds a full queue as room comes. */
@@ -134,6 +136,7 @@ export class LocalPool implements Pool {
   /** `timeoutMs` limits the whole call, so it becomes the task's deadline. */
   #withDeadline({ timeoutMs, signal: _, ...options }: ExecuteOptions): Partial<TaskInput> {
     if (timeoutMs === undefined) return options;
+    parseWith(duration(1), timeoutMs, "timeoutMs");
     return { ...options, deadlineAt: new Date(this.#engine.nowMs() + timeoutMs).toISOString() };
   }
 
@@ -336,11 +339,20 @@ function resultOf({ result }: SettledRow): unknown {
 }
 
 /** The task's own code where it is one of ours; what its agent said otherwise. */
-export function errorOf({ spec, settlement }: SettledFacts): PoolError {
+export function errorOf({ spec, settlement, attempts }: SettledFacts): PoolError {
   const { status, error } = settlement;
   const code = error?.code ?? status;
   const known = (ERROR_CODES as readonly string[]).includes(code) ? (code as ErrorCode) : status;
   return new PoolError(known === "completed" ? "failed" : known, error?.message ?? `task ${spec.id} ${status}`, {
     details: { taskId: spec.id, ...error },
+    cause: causeOf(attempts),
   });
+}
+
+/** What its last attempt that went wrong told of itself. */
+function causeOf(attempts: SettledFacts["attempts"]): Error | undefined {
+  const last = attempts.findLast(({ error }) => error !== undefined);
+  if (last?.error === undefined) return undefined;
+  const { message, ...facts } = last.error;
+  return Object.assign(new Error(message), { ...facts, blame: last.blame, agentName: last.agentName });
 }
