@@ -1,6 +1,7 @@
 /** The engine in worlds where things go wrong: a thousand seeds hold. */
 import { describe, expect, test } from "vitest";
-import { type RunReport, simulateSeed } from "../src/testing/simulation/run.ts";
+import type { RunReport } from "../src/testing/simulation/chronicle.ts";
+import { simulateSeed } from "../src/testing/simulation/run.ts";
 import { SITUATIONS } from "../src/testing/simulation/situations.ts";
 import { failureText, Tally } from "../src/testing/simulation/summary.ts";
 

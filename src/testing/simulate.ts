@@ -1,6 +1,7 @@
 // `npm run simulate -- --seeds 1000`: runs the engine in worlds where things go wrong, and says what it came to.
 import { parseArgs } from "node:util";
-import { type RunReport, simulateSeed } from "./simulation/run.ts";
+import type { RunReport } from "./simulation/chronicle.ts";
+import { simulateSeed } from "./simulation/run.ts";
 import { simulateSeeds } from "./simulation/series.ts";
 import { failureText, type Summary } from "./simulation/summary.ts";
 

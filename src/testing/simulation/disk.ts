@@ -5,6 +5,7 @@ import { createMemoryStore } from "../../stores/memory.ts";
 import type { Commit, Store } from "../../stores/store.ts";
 import { createFlakyStore, type Faults, type FlakyStore } from "../flaky-store.ts";
 import type { Dice } from "./dice.ts";
+import type { Reach } from "./situations.ts";
 
 export interface DiskOptions {
   readonly seed: number;
@@ -53,8 +54,17 @@ export class Disk {
     });
   }
 
-  get faults(): Faults {
-    return this.#flaky.faults;
+  /** What it has done wrong. */
+  tell(reach: Reach): void {
+    const { refused, unknownKept, unknownLost }: Faults = this.#flaky.faults;
+    const { dice } = this.#options;
+    dice.count("commit_refused", refused);
+    dice.count("commit_unknown", unknownKept + unknownLost);
+    if (refused > 0) reach("a commit was refused");
+    if (unknownKept > 0) reach("an unknown commit was kept");
+    if (unknownLost > 0) reach("an unknown commit was not kept");
+    if (dice.counts.has("killed_before_commit")) reach("the engine died before a commit");
+    if (dice.counts.has("killed_after_commit")) reach("the engine died after a commit");
   }
 
   /** A new start: what survived, behind a door that only this start has. */

@@ -1,7 +1,7 @@
 /** Ends of attempts as breakers and passive health see them. */
 import type { NamespaceState } from "../../core/state.ts";
 import type { Attempt } from "../../core/task.ts";
-import type { Books } from "./audited.ts";
+import type { Books } from "./books.ts";
 
 export interface Ended {
   readonly fence: number;

@@ -4,10 +4,10 @@
  */
 import type { AttemptTask } from "../../agents/agent.ts";
 import type { TaskView } from "../../engine/view.ts";
-import type { Audit } from "./audit.ts";
+import type { Books } from "./books.ts";
 
 export interface LedgerTools {
-  readonly audit: Audit;
+  readonly audit: Books;
   readonly violate: (message: string) => void;
 }
 

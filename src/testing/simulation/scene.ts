@@ -1,6 +1,7 @@
 /** What the actors of a simulation see of it. */
+import type { Clock } from "../../base/clock.ts";
 import type { LocalEngine } from "../../engine/engine.ts";
-import type { Audit } from "./audit.ts";
+import type { Books } from "./books.ts";
 import type { Dice } from "./dice.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Reach } from "./situations.ts";
@@ -9,7 +10,7 @@ import type { WorldTime } from "./time.ts";
 export interface Scene {
   readonly time: WorldTime;
   readonly dice: Dice;
-  readonly audit: Audit;
+  readonly audit: Books;
   readonly ledger: Ledger;
   readonly reach: Reach;
   /** Something that must never be has been. The first one ends the run. */
@@ -18,6 +19,8 @@ export interface Scene {
   /** The next commit may not be able to tell why something is as it is. */
   disturb(): void;
   sleep(ms: number): Promise<void>;
+  /** A process begins, with a clock of its own. */
+  processBegins(clock: Clock): void;
   /** An engine begins anew, in a process of its own or not: what is volatile is gone. */
   termBegins(): void;
   /** What is run may kill the engine; true when it does. */

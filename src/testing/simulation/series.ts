@@ -1,7 +1,8 @@
 /** Many seeds, on one thread or on several. */
 import { once } from "node:events";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { type RunReport, simulateSeed } from "./run.ts";
+import type { RunReport } from "./chronicle.ts";
+import { simulateSeed } from "./run.ts";
 import { type Summary, Tally } from "./summary.ts";
 
 export interface SeriesOptions {

@@ -1,7 +1,8 @@
 /** What many runs came to. */
 import { createHash } from "node:crypto";
+import type { RunReport } from "./chronicle.ts";
 import { FAULT_NAMES } from "./dice.ts";
-import type { RunOptions, RunReport } from "./run.ts";
+import type { RunOptions } from "./run.ts";
 import { SITUATIONS, type Situation } from "./situations.ts";
 
 export interface Summary {

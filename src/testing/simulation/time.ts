@@ -71,6 +71,21 @@ export class WorldTime implements Clock {
     return false;
   }
 
+  /** Lets the world go on until the promise is settled. */
+  async during<T>(promise: Promise<T>): Promise<T> {
+    const isSettled = watch(promise);
+    await promisesRun();
+    while (!isSettled() && (await this.step()));
+    return promise;
+  }
+
+  /** Waits for what only needs promises, or reality. */
+  async still<T>(promise: Promise<T>): Promise<T> {
+    const isSettled = watch(promise);
+    while (!isSettled()) await this.settle();
+    return promise;
+  }
+
   /** Runs what has been set off, without moving time. */
   async settle(): Promise<void> {
     await promisesRun();
@@ -81,6 +96,15 @@ export class WorldTime implements Clock {
       await promisesRun();
     }
   }
+}
+
+function watch(promise: Promise<unknown>): () => boolean {
+  let isSettled = false;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  promise.then(settle, settle);
+  return () => isSettled;
 }
 
 /** Whatever only waits for promises has run, however long the chain. */
