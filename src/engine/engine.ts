@@ -19,9 +19,11 @@ import { EventHub, type ListenOptions } from "./event-hub.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { GateDesk, type GateFunction } from "./gate-desk.ts";
 import type { GateInput } from "./gate-options.ts";
+import type { Ends } from "./handed.ts";
 import { Handover } from "./handover.ts";
 import { engineHealth, poolHealth } from "./health.ts";
 import { HeldCalls } from "./held-calls.ts";
+import { LetterDesk } from "./letter-desk.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
@@ -39,7 +41,7 @@ import { Retention } from "./retention.ts";
 import type { RouteOptions } from "./routing.ts";
 import { RoutingDesk } from "./routing-desk.ts";
 import { ScheduleDesk } from "./schedule-desk.ts";
-import { type Ends, TaskDesk } from "./task-desk.ts";
+import { TaskDesk } from "./task-desk.ts";
 import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, ScaleInput, StopOptions, TaskFilter } from "./troupe.ts";
@@ -116,6 +118,7 @@ class RunningEngine implements LocalEngine {
   readonly #frame: Frame;
   readonly #pools: PoolDesk;
   readonly #tasks: TaskDesk;
+  readonly #letters: LetterDesk;
   readonly #workers: WorkerDesk;
   readonly #agents: AgentDesk;
   readonly #metrics: MetricsDesk;
@@ -194,6 +197,7 @@ class RunningEngine implements LocalEngine {
     this.#frame = { ...shared, functions, classifiers, refusals: new Map(), log };
     this.#pools = new PoolDesk(this.#frame);
     this.#tasks = new TaskDesk(this.#frame);
+    this.#letters = new LetterDesk(this.#frame);
     this.#workers = new WorkerDesk(this.#frame);
     this.#agents = new AgentDesk(this.#frame, metrics);
     this.#metrics = new MetricsDesk(this.#frame, metrics, (id) => this.#pools.get(id));
@@ -283,8 +287,8 @@ class RunningEngine implements LocalEngine {
     this.#tasks.waitFor(id, options);
   settlement = (id: TaskId) => this.#tasks.settlement(id);
   cancel = (id: string, reason?: string) => this.#tasks.cancel(id, reason);
-  replay = (id: string, edit?: EditInput) => this.#tasks.replay(id, edit);
-  discard = (id: string) => this.#tasks.discard(id);
+  replay = (id: string, edit?: EditInput) => this.#letters.replay(id, edit);
+  discard = (id: string) => this.#letters.discard(id);
 
   join = async (pool: string, agent: JoinInput) => {
     const joined = await this.#workers.join(pool, agent);

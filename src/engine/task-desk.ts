@@ -1,22 +1,20 @@
-/** Tasks are handed in, read, waited for, cancelled and replayed. */
+/** Tasks are handed in, read, waited for and cancelled. */
 import { sleep } from "../base/clock.ts";
-import { invalid, isPoolError, PoolError } from "../base/errors.ts";
-import { asTaskId, type PoolId, type TaskId } from "../base/ids.ts";
+import { invalid, PoolError } from "../base/errors.ts";
+import { asTaskId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
 import type { FingerprintOf } from "../core/quarantined.ts";
 import { notFound } from "../core/settle.ts";
-import type { FinalStatus, TaskSpec } from "../core/task.ts";
+import type { FinalStatus } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
-import type { Asker } from "./loop.ts";
-import { parseWith } from "./options/parse.ts";
-import { type EditInput, editSchema, resolveTask, type TaskInput } from "./options/task.ts";
+import { countRefusal, type Ends, Handed } from "./handed.ts";
+import { resolveTask, type TaskInput } from "./options/task.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
-import { editedTask, payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
+import { payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
 import type { ExpiredTask, Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
-import type { SettlementListener } from "./waiters.ts";
 
 /** Longest that one request waits for a settlement. Milliseconds. */
 export const WAIT_LIMIT_MS = 60_000;
@@ -39,53 +37,8 @@ interface Taken {
   readonly shown?: TaskView | undefined;
 }
 
-/** What somebody hears of a task that he hands in and waits for: `settled` or `refused`, once. */
-export interface Ends {
-  admitted(id: TaskId): void;
-  settled(row: SettledRow): void;
-  /** It was not taken, or nobody will hear of its end. */
-  refused(error: unknown): void;
-}
-
-/** A task from its submission to its end, for one who waits for it: an object rather than a chain of promises. */
-class Handed implements Asker, SettlementListener {
-  readonly #frame: Frame;
-  readonly #spec: TaskSpec;
-  readonly #ends: Ends;
-
-  constructor(frame: Frame, spec: TaskSpec, ends: Ends) {
-    this.#frame = frame;
-    this.#spec = spec;
-    this.#ends = ends;
-  }
-
-  /** It is stored, and has not been told as settled yet. */
-  answered(): void {
-    this.#frame.waiters.listen(this.#spec.id, this);
-    this.#ends.admitted(this.#spec.id);
-  }
-
-  refused(error: unknown): void {
-    this.#frame.payloads.withdraw(this.#spec);
-    countRefusal(this.#frame, this.#spec.pool, error);
-    this.#ends.refused(error);
-  }
-
-  told(row: SettledRow | PoolError): void {
-    if (row instanceof PoolError) this.#ends.refused(row);
-    else this.#ends.settled(row);
-  }
-}
-
-function countRefusal({ refusals }: Frame, pool: PoolId | undefined, error: unknown): void {
-  if (pool === undefined || !isPoolError(error, "queue_full")) return;
-  refusals.set(pool, (refusals.get(pool) ?? 0) + 1);
-}
-
 export class TaskDesk {
   readonly #frame: Frame;
-  /** What is being done with dead letters. */
-  readonly #letters = new Map<TaskId, Promise<void>>();
   /** Of submissions that are under way. */
   readonly #fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, this.#frame.payloads.offered(spec) ?? {});
 
@@ -300,61 +253,6 @@ export class TaskDesk {
     const taskId = asTaskId(id);
     await this.#withKnown(taskId, (known) => this.#frame.loop.ask({ type: "cancel", taskId, reason, known }));
     return this.#frame.reader.task(taskId);
-  }
-
-  /** A dead letter begins a new life; what `edit` names is changed. */
-  async replay(id: string, edit?: EditInput): Promise<TaskView> {
-    const taskId = asTaskId(id);
-    const changes = edit === undefined ? undefined : parseWith(editSchema, edit, "edit");
-    return this.#letter(taskId, async () => {
-      const { loop, store, payloads, reader } = this.#frame;
-      const entry = await store.entry(taskId);
-      const before = entry === undefined ? undefined : { spec: entry.facts.spec, body: entry.body };
-      const after = before === undefined || changes === undefined ? before : editedTask(before, changes);
-      const fingerprint = before === undefined ? undefined : payloadFingerprint(before.spec, before.body);
-      if (after !== undefined) payloads.offerReplay(taskId, after.body);
-      try {
-        const shown = await loop.stubs.lookUp([taskId], [], (known) => {
-          const edited = changes === undefined ? undefined : after?.spec;
-          const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, after?.body ?? {});
-          const command = { type: "replay", taskId, known, edited, fingerprint, fingerprintOf } as const;
-          return loop.askThen(command, () => reader.openNow(taskId, after?.body));
-        });
-        return shown ?? (await reader.task(taskId));
-      } finally {
-        payloads.takeReplay(taskId);
-      }
-    });
-  }
-
-  /** The dead letter loses its mark. */
-  async discard(id: string): Promise<TaskView> {
-    const taskId = asTaskId(id);
-    return this.#letter(taskId, async () => {
-      const { loop, reader } = this.#frame;
-      await loop.stubs.lookUp([taskId], [], (known) => loop.ask({ type: "discard", taskId, known }));
-      return reader.task(taskId);
-    });
-  }
-
-  /** One after another for one dead letter, so that what one has stored is what the next one looks up. */
-  async #letter<T>(id: TaskId, act: () => Promise<T>): Promise<T> {
-    const before = this.#letters.get(id);
-    const turn = (async () => {
-      await before;
-      await this.#frame.loop.stored();
-      return act();
-    })();
-    const over = turn.then(
-      () => {},
-      () => {},
-    );
-    this.#letters.set(id, over);
-    try {
-      return await turn;
-    } finally {
-      if (this.#letters.get(id) === over) this.#letters.delete(id);
-    }
   }
 
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {

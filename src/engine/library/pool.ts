@@ -4,11 +4,11 @@ import type { TaskId } from "../../base/ids.ts";
 import type { SettledFacts } from "../../core/record.ts";
 import type { SettledRow } from "../../stores/store.ts";
 import type { LocalEngine } from "../engine.ts";
+import type { Ends } from "../handed.ts";
 import type { NewAgentInput } from "../options/agent.ts";
 import { parseWith } from "../options/parse.ts";
 import type { EditInput, TaskInput } from "../options/task.ts";
 import { duration } from "../options/words.ts";
-import type { Ends } from "../task-desk.ts";
 import type { Scaled, ScaleInput, StopOptions, TaskFilter } from "../troupe.ts";
 import type {
   AgentView,
