@@ -4,7 +4,8 @@
  */
 import type { DurableEvent } from "../../core/event.ts";
 import type { Commit } from "../../stores/store.ts";
-import { type AuditTools, Books, isHeldByGate } from "./books.ts";
+import type { AuditTools } from "./audited.ts";
+import { Books, isHeldByGate } from "./books.ts";
 import { Bounds, checkBounds } from "./bounds.ts";
 import * as budget from "./budget.ts";
 import * as end from "./end-audit.ts";

@@ -1,5 +1,5 @@
 /** The bounds of queues, commit by commit. */
-import type { AuditedPool, AuditedTask, AuditTools } from "./books.ts";
+import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
 
 interface Added {
   readonly tasks: AuditedTask[];

@@ -1,5 +1,5 @@
 /** The retry budget of a pool, from the log: what was drawn in any window, against what it allows. */
-import type { AuditedPool, AuditedTask, AuditTools } from "./books.ts";
+import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
 
 /** The pool may look back a little further than its window: it counts by parts. */
 const SLACK = 1.05;

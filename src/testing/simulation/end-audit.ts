@@ -1,7 +1,8 @@
 /** How attempts and tasks may end: charged or given back, once in a life. */
 import type { DurableEvent } from "../../core/event.ts";
 import type { Attempt } from "../../core/task.ts";
-import type { AuditedTask, Books } from "./books.ts";
+import type { AuditedTask } from "./audited.ts";
+import type { Books } from "./books.ts";
 import type { Bounds } from "./bounds.ts";
 import { endOf } from "./ended.ts";
 import * as suspicion from "./suspicion.ts";

@@ -1,7 +1,7 @@
 /** Ends of attempts as breakers and passive health see them. */
 import type { NamespaceState } from "../../core/state.ts";
 import type { Attempt } from "../../core/task.ts";
-import type { Books } from "./books.ts";
+import type { AuditedTask } from "./audited.ts";
 
 export interface Ended {
   readonly fence: number;
@@ -20,7 +20,13 @@ export function endOf({ fence, endedAtMs, outcome, blame }: Attempt): Ended {
 /** Everything that has ended on the agent, oldest first: what is kept, and what the engine knows and has not stored yet. */
 export function endsOn(
   agentId: string,
-  { ended, tasks }: Pick<Books, "tasks"> & { readonly ended: ReadonlyMap<string, readonly Ended[]> },
+  {
+    ended,
+    tasks,
+  }: {
+    readonly ended: ReadonlyMap<string, readonly Ended[]>;
+    readonly tasks: ReadonlyMap<string, Pick<AuditedTask, "attempts">>;
+  },
   state: NamespaceState,
 ): readonly Ended[] {
   const pending: Ended[] = [];

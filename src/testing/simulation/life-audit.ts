@@ -1,6 +1,7 @@
 /** How the life of a task may go: admitted, waiting for one thing after another, leased, and perhaps begun anew. */
 import type { DurableEvent } from "../../core/event.ts";
-import type { AuditedTask, Books } from "./books.ts";
+import type { AuditedTask } from "./audited.ts";
+import type { Books } from "./books.ts";
 import type { Bounds } from "./bounds.ts";
 import * as budget from "./budget.ts";
 import { checkOrder } from "./order.ts";

@@ -1,6 +1,7 @@
 /** Who goes first: nothing that the same agent could have taken is overtaken against the rules. */
 import type { AgentIdentity } from "../../core/agent.ts";
-import { type AuditedTask, type AuditTools, type Books, isHeldByGate } from "./books.ts";
+import type { AuditedTask, AuditTools } from "./audited.ts";
+import { type Books, isHeldByGate } from "./books.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkOrder(

@@ -1,6 +1,7 @@
 /** Whether a lease may be granted at all: what operators, gates, keys and suspicion say, read from the log alone. */
 import type { AgentIdentity } from "../../core/agent.ts";
-import { type AuditedTask, type AuditTools, type Books, isHeldByGate } from "./books.ts";
+import type { AuditedTask, AuditTools } from "./audited.ts";
+import { type Books, isHeldByGate } from "./books.ts";
 import { isCapable } from "./order.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */

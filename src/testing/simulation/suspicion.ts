@@ -2,7 +2,7 @@
 import type { AgentIdentity } from "../../core/agent.ts";
 import type { Kill } from "../../core/kill.ts";
 import type { Attempt } from "../../core/task.ts";
-import type { AuditedPool, AuditedTask, AuditTools } from "./books.ts";
+import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
 
 /** Deaths of the engine that one task may be running at in a row: three in company, one alone. */
 const MOST_ENGINE_DEATHS = 4;

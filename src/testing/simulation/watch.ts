@@ -6,7 +6,7 @@ import type { Agent } from "../../core/agent.ts";
 import type { NamespaceState } from "../../core/state.ts";
 import type { Breaker } from "../../policies/breaker/breaker.ts";
 import type { BreakerOptions } from "../../policies/breaker/options.ts";
-import type { AuditTools } from "./books.ts";
+import type { AuditTools } from "./audited.ts";
 import type { Ended } from "./ended.ts";
 
 /** A look comes a little after what it sees. Milliseconds. */
