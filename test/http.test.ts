@@ -1570,6 +1570,21 @@ describe("gates and modes", () => {
     expect((await get("/v1/gates/index")).body).toMatchObject({ available: false, reason: "index is gone" });
   });
 
+  test("a pool's options are changed one by one, and hold from the next task on; null takes back", async () => {
+    const pool = await aPool();
+    const path = `/v1/pools/${pool}`;
+    const changed = await ask("PATCH", path, { body: { types: ["a"], strategy: "random", queue: { limit: 1 } } });
+    expect(changed).toMatchObject({ status: 200, body: { id: pool, types: ["a"], strategy: "random" } });
+    expect(changed.body.queue).toEqual({ limit: 1 });
+    expectProblem(await post(`${path}/tasks`, { prompt: "x" }), 422, "invalid", { path: "type" });
+    await aTask(pool, { type: "a" });
+    expectProblem(await post(`${path}/tasks`, { prompt: "x", type: "a" }), 429, "queue_full");
+    expect((await ask("PATCH", path, { body: { types: null } })).body).not.toHaveProperty("types");
+    expect((await get(path)).body).toMatchObject({ strategy: "random", queue: { limit: 1 } });
+    expectProblem(await ask("PATCH", path, { body: { agents: [] } }), 422, "invalid", { path: "agents" });
+    expectProblem(await ask("PATCH", "/v1/pools/none", { body: {} }), 404, "not_found");
+  });
+
   test("a paused pool lets its tasks wait, a drained one takes none, a resumed one goes on", async () => {
     const pool = await aPool();
     const agent = await anAgent(pool);

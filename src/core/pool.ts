@@ -177,6 +177,8 @@ export interface PoolOptions {
   readonly autoscale: AutoscaleOptions | false;
   /** Per agent; works the same for a pool of one. */
   readonly breaker: BreakerOptions | false;
+  /** Share of agents fit for work below which calls without a queue go to any; tasks wait all the same. 0 = never. */
+  readonly panicBelow: number;
   /** By the outcomes of an agent's attempts; false = outcomes say nothing about its health. */
   readonly health: HealthOptions | false;
   /** Agents that may die with one task before it is taken for poison. 0 = any number. */

@@ -29,6 +29,7 @@ import { Metrics } from "./metrics.ts";
 import { MetricsDesk } from "./metrics-desk.ts";
 import { type AgentChangeInput, LIMIT_DEFAULTS, type NewAgentInput } from "./options/agent.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
+import type { PoolChangeInput } from "./options/pool-change.ts";
 import type { ScheduleInput } from "./options/schedule.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
@@ -240,6 +241,7 @@ class RunningEngine implements LocalEngine {
   openPool = (options: PoolOptionsInput, functions: FunctionsOf, own?: OwnRules) =>
     this.#pools.open(options, functions, own);
   deletePool = (id: string, options?: { timeoutMs?: number | undefined }) => this.#pools.delete(id, options);
+  changePool = (id: string, change: PoolChangeInput) => this.#pools.change(id, change);
   scale = (id: string, to: ScaleInput, options?: { capped?: boolean }) => this.#pools.scale(id, to, options);
   setMode = (id: string, mode: PoolMode) => this.#pools.setMode(id, mode);
   schedules = () => this.#schedules.list();

@@ -14,9 +14,10 @@ import { functionKey } from "./crew.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { iso } from "./instant.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
+import { resolvePoolChange } from "./options/pool-change.ts";
 import { agentsInOrder, poolView } from "./present.ts";
 import { rollOf } from "./roll.ts";
-import { followSize, sameWork, scalePool } from "./size-desk.ts";
+import { followSize, sameWork, scalePool, targetFor } from "./size-desk.ts";
 import { StartWatch } from "./start-watch.ts";
 import type { Scaled } from "./troupe.ts";
 import type { PoolView, QuarantineView } from "./view.ts";
@@ -164,6 +165,17 @@ export class PoolDesk {
     // Their functions have come with the options.
     for (const { identity } of remaining) if (identity.kind === "function") await crew.start(identity.id);
     crew.poolCame();
+  }
+
+  /** Of those that `size` drives, the number follows too; how an agent is started is said where it is added. */
+  async change(id: string, input: unknown): Promise<PoolView> {
+    const pool = existingPool(this.#frame.state, id);
+    const options = resolvePoolChange(pool.options, input, this.#frame.limits);
+    const commands: Command[] = [{ type: "change_pool", options }];
+    const target = targetFor(this.#frame.state, options);
+    if (target !== undefined) commands.push({ type: "scale", pool: pool.id, target, by: "options" });
+    await allOrFirstError(commands.map((command) => this.#frame.loop.ask(command)));
+    return this.get(id);
   }
 
   scale(id: string, input: unknown, options?: { capped?: boolean }): Promise<Scaled> {

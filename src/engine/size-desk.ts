@@ -61,9 +61,8 @@ export function followSize(
   const pool = existingPool(state, options.id);
   const entry = sizedEntry(options);
   const known = sizedAgents(state, pool);
-  if (entry === -1) return [];
-  const { min, max, default: start } = options.size;
-  const wanted = pool.options.size.default === start ? Math.min(max, Math.max(min, known.length)) : start;
+  const target = targetFor(state, options);
+  if (target === undefined) return [];
   const commands: Command[] = [];
   for (const agent of known) {
     const { id, name, ordinal } = agent.identity;
@@ -80,7 +79,16 @@ export function followSize(
       ordinal,
     });
   }
-  return [...commands, { type: "scale", pool: pool.id, target: wanted, by: "options" }];
+  return [...commands, { type: "scale", pool: pool.id, target, by: "options" }];
+}
+
+/** How many agents a pool is to have under new options; undefined when `size` drives none. */
+export function targetFor(state: NamespaceState, options: PoolOptions): number | undefined {
+  if (sizedEntry(options) === -1) return undefined;
+  const pool = existingPool(state, options.id);
+  const { min, max, default: start } = options.size;
+  const { length } = sizedAgents(state, pool);
+  return pool.options.size.default === start ? Math.min(max, Math.max(min, length)) : start;
 }
 
 /** The same agent for all that matters to its work. */

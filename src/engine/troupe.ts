@@ -9,6 +9,7 @@ import type { EventFrame } from "./event-listener.ts";
 import type { GateInput } from "./gate-options.ts";
 import type { AgentChangeInput, NewAgentInput } from "./options/agent.ts";
 import type { PoolOptionsInput } from "./options/pool.ts";
+import type { PoolChangeInput } from "./options/pool-change.ts";
 import type { ScheduleInput } from "./options/schedule.ts";
 import type { EditInput, TaskInput } from "./options/task.ts";
 import type { RouteOptions } from "./routing.ts";
@@ -179,6 +180,12 @@ export interface Engine {
   /** The last 24 h. */
   analytics(pool: string): Promise<AnalyticsView>;
 
+  /**
+   * Changes what is named of a pool's options; what is not stays.
+   *
+   * @throws PoolError `invalid` with the path of the first problem
+   */
+  changePool(id: string, change: PoolChangeInput): Promise<PoolView>;
   /** `paused` takes tasks and starts none, `draining` takes none and finishes what is there. Kept over restarts. */
   setMode(id: string, mode: PoolMode): Promise<PoolView>;
 

@@ -176,6 +176,7 @@ export function poolOptions(id: string, given: Partial<PoolOptions> = {}): PoolO
     health: false,
     strategy: "round_robin",
     holdBack: false,
+    panicBelow: 0,
     size: { min: 1, default: 4, max: 16 },
     agents: [],
     queue: { limit: 100, blockedLimit: 10, delayedLimit: 0, gatedLimit: 5, overflow: "reject", maxWaitMs: 5_000 },

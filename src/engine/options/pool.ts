@@ -32,7 +32,7 @@ import {
 } from "./record.ts";
 import { autoscaleSchema, resolveAutoscale, resolveSize, sizeSchema } from "./size.ts";
 import { spendSchema } from "./spend.ts";
-import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, weight } from "./words.ts";
+import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, share, weight } from "./words.ts";
 
 /** Options of a pool, the same words in the library, over HTTP and in YAML. */
 export const poolSchema = z.strictObject({
@@ -44,6 +44,8 @@ export const poolSchema = z.strictObject({
   strategy: z.enum(STRATEGIES).optional(),
   /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */
   holdBack: z.boolean().optional(),
+  /** For calls that do not wait in a queue: tasks of a pool whose breakers are all open wait. */
+  panicBelow: share.optional(),
   size: sizeSchema.optional(),
   agents: z.array(agentSchema).max(10_000).optional(),
   queue: z
@@ -159,6 +161,7 @@ export function resolvePool(input: unknown, makeId: () => string, limits: Limits
     unknownType: parsed.unknownType ?? "refuse",
     strategy: parsed.strategy ?? "peak_ewma",
     holdBack: parsed.holdBack ?? false,
+    panicBelow: parsed.panicBelow ?? 0,
     size,
     agents,
     queue: { ...QUEUE_DEFAULTS, ...given(parsed.queue) },

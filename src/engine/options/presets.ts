@@ -126,17 +126,18 @@ export const PRESET_WORDS = {
   },
 } satisfies { readonly [name in Preset]: Words };
 
-/** The preset's words with the user's over them: objects are merged, lists and single values replaced. */
+/** The preset's words with the user's over them. */
 export function withPreset<T extends { readonly preset?: Preset | undefined }>(words: T): T {
   return words.preset === undefined ? words : (merge(PRESET_WORDS[words.preset], words as Words) as T);
 }
 
-function merge(preset: Words, user: Words): Words {
-  const merged: { [name: string]: unknown } = { ...preset };
-  for (const [name, value] of Object.entries(user)) {
+/** Words over others: objects are merged, lists and single values replaced, what is undefined stays. */
+export function merge(under: Words, over: Words): Words {
+  const merged: { [name: string]: unknown } = { ...under };
+  for (const [name, value] of Object.entries(over)) {
     if (value === undefined) continue;
-    const under = merged[name];
-    merged[name] = isWords(under) && isWords(value) ? merge(under, value) : value;
+    const before = merged[name];
+    merged[name] = isWords(before) && isWords(value) ? merge(before, value) : value;
   }
   return merged;
 }

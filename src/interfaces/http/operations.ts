@@ -6,6 +6,7 @@ import { z } from "zod";
 import { gateSchema } from "../../engine/gate-options.ts";
 import { agentChangeSchema, newAgentSchema } from "../../engine/options/agent.ts";
 import { poolSchema } from "../../engine/options/pool.ts";
+import { poolChangeSchema } from "../../engine/options/pool-change.ts";
 import { scheduleSchema } from "../../engine/options/schedule.ts";
 import { editSchema, taskSchema } from "../../engine/options/task.ts";
 import { routeSchema } from "../../engine/routing.ts";
@@ -93,6 +94,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /v1/pools": { summary: "Pools", query: pageQuery, answers: { 200: "PoolPage" } },
   "POST /v1/pools": { summary: "Makes a pool", body: poolSchema, answers: { 201: "Pool" } },
   "GET /v1/pools/{pool}": { summary: "A pool", answers: { 200: "Pool" } },
+  "PATCH /v1/pools/{pool}": {
+    summary: "Changes what is named of a pool's options; null is none",
+    body: poolChangeSchema,
+    answers: { 200: "Pool" },
+  },
   "DELETE /v1/pools/{pool}": {
     summary: "Drains a pool, cancels what is left, and removes it; its history stays",
     query: deletePoolQuery,

@@ -1,7 +1,8 @@
-/** Pools: made, shown, paused, drained, resumed, scaled, deleted. */
+/** Pools: made, shown, changed, paused, drained, resumed, scaled, deleted. */
 
 import { parseWith } from "../../../engine/options/parse.ts";
 import type { PoolOptionsInput } from "../../../engine/options/pool.ts";
+import type { PoolChangeInput } from "../../../engine/options/pool-change.ts";
 import type { ScaleInput } from "../../../engine/troupe.ts";
 import { readBody } from "../body.ts";
 import type { App, Doors } from "../context.ts";
@@ -30,6 +31,12 @@ export function addPoolRoutes(app: App, { engine }: Doors): void {
 
   app.get("/v1/pools/:pool", noQuery, async (c) => {
     return c.json(await engine.pool(c.req.param("pool")));
+  });
+
+  app.patch("/v1/pools/:pool", noQuery, async (c) => {
+    const body = await readBody(c);
+    // The engine checks it with the schema that every door shares.
+    return c.json(await engine.changePool(c.req.param("pool"), body as PoolChangeInput));
   });
 
   app.get("/v1/pools/:pool/metrics", noQuery, async (c) => c.json(await engine.metrics(c.req.param("pool"))));
