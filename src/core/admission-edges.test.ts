@@ -24,6 +24,15 @@ describe("a batch that may be taken in part", () => {
     expect(refused(items)).toEqual([true, true, true, true, false]);
   });
 
+  test("names the first of the refused ones that a task depends on", () => {
+    const world = createWorld();
+    for (const id of ["twin", "double"]) world.submit({ id, idempotencyKey: id, bodyHash: "one" });
+    const bad = ["twin", "double"].map((key) => ({ id: `bad-${key}`, idempotencyKey: key, bodyHash: "another" }));
+    const needs = { dependencies: ["bad-twin", "bad-double"] };
+    const [item] = world.submitBatch([needs, ...bad], { partial: true });
+    expect(item).toMatchObject({ error: { code: "unknown_dependency", details: { unknown: ["bad-twin"] } } });
+  });
+
   test("keeps no room for those that depend on a refused one", () => {
     const world = createWorld({ agents: ["ada"], pool: { queue: { blockedLimit: 1 } } });
     world.submit({ id: "root" });

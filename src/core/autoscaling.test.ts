@@ -137,6 +137,20 @@ describe("shrinking", () => {
     expect(size(world)).toBe(1);
   });
 
+  test("so does an operator's word: what was before it does not count, and it is over at the instant", () => {
+    const world = following(1, { cooldownMs: 10_000 }, { agents: [{ ...COMMAND, concurrency: 4 }] });
+    pass(world, 7_000);
+    const ids = submit(world, 4);
+    pass(world, 500);
+    for (const id of ids) world.complete(id);
+    world.ask({ type: "scale", pool: MAIN, target: 4 });
+    readyAll(world);
+    pass(world, 9_999);
+    expect(size(world)).toBe(4);
+    world.advance(1);
+    expect(size(world)).toBe(1);
+  });
+
   test("the same load makes it neither grow nor shrink", () => {
     const world = following(4, { targetWaitMs: 1_000, targetPerAgent: 1, cooldownMs: 10_000 });
     for (let round = 0; round < 60; round++) {

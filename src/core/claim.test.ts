@@ -256,3 +256,32 @@ test("of several agents with open claims each is answered with its own", () => {
   world.submitBatch([{ id: "a" }, { id: "b" }]);
   expect(claims.map((claimId) => idsOf(world, claimId))).toEqual([["a"], ["b"]]);
 });
+
+/** A remote agent gave a task back, and still names the attempt in its heartbeats. */
+function stillNaming(): World {
+  const world = createWorld({ agents: [{ name: "rem", kind: "remote", concurrency: 2 }] });
+  world.submit({ id: "t" });
+  world.claim("rem");
+  const fence = world.lease("t")?.fence ?? 0;
+  world.report("t", { name: "released" });
+  world.heartbeatOf("rem", [{ taskId: asTaskId("t"), fence }]);
+  return world;
+}
+
+test("an agent is leased no task while it still names an older attempt of it, and gets others", () => {
+  const world = stillNaming();
+  world.claim("rem", { max: 2 });
+  expect(world.status("t")).toBe("agent");
+  const other = world.submit();
+  expect(world.runner(other)).toBe("rem");
+  world.heartbeat("rem", [other]);
+  world.claim("rem");
+  expect(world.runner("t")).toBe("rem");
+});
+
+test("whoever takes over an agent's name names nothing of what that one named", () => {
+  const world = stillNaming();
+  world.join({ name: "rem", concurrency: 2 }, { replace: true });
+  world.claim("rem");
+  expect(world.runner("t")).toBe("rem");
+});

@@ -100,3 +100,26 @@ test("S3-B20 without forward references unknown dependencies are refused", () =>
   const world = createWorld({ pool: { forwardReferencesMs: 0 } });
   expect(refusal(() => world.submit({ id: "b", dependencies: ["a"] })).code).toBe("unknown_dependency");
 });
+
+test("who waits no longer for an id does not take it away from the others that do", () => {
+  const world = aWorld();
+  world.submit({ id: "first", dependencies: ["late"], onDependencyFailure: "run" });
+  world.advance(WAIT_MS / 2);
+  world.submit({ id: "second", dependencies: ["late"] });
+  world.advance(WAIT_MS / 2);
+  expect([world.status("first"), world.status("second")]).toEqual(["leased", "dependencies"]);
+  world.submit({ id: "late" });
+  world.complete("late");
+  expect([world.status("first"), world.status("second")]).toEqual(["leased", "leased"]);
+});
+
+test("each of several ids has until the same instant; those that have come are waited for longer", () => {
+  const world = aWorld();
+  world.submit({ id: "t", dependencies: ["one", "two"], onDependencyFailure: "run" });
+  world.submit({ id: "one" });
+  world.advance(WAIT_MS);
+  expect(world.status("t")).toBe("dependencies");
+  world.complete("one");
+  expect(world.status("t")).toBe("leased");
+  expect(world.task("t").failedDependencies).toEqual(["two"]);
+});

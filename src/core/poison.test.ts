@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { asPoolId, asTaskId } from "../base/ids.ts";
+import { asAgentId, asPoolId, asTaskId } from "../base/ids.ts";
 import { createWorld, MAIN, refusal, World, type WorldAgent, type WorldOptions } from "../testing/world.ts";
 import { QUARANTINE_LIMIT, quarantine as quarantined } from "./quarantine.ts";
 import { Turn } from "./turn.ts";
@@ -252,6 +252,20 @@ describe("a task that has survived a kill", () => {
     world.crash("d1");
     return world;
   }
+
+  test.each([
+    ["is drained", { type: "drain_agent", keep: true }],
+    ["is failed by its operator", { type: "fail_agent", reason: "sick" }],
+    ["shares an id with another", { type: "change_agent", change: { isolation: { toolSessionId: "t-d1" } } }],
+  ] as const)("whose agent %s while it empties itself finds another", (_, command) => {
+    const world = twoBusy(["d"]);
+    const reserved = world.state.queues.get(MAIN)?.reservations;
+    const kept = ["d2", "d3"].find((name) => reserved?.taskOf(asAgentId(name)) === "t") ?? "";
+    world.ask({ ...command, agentId: asAgentId(kept) });
+    for (const id of ["b", "c", "d"])
+      if (world.runner(id) !== kept && world.status(id) === "leased") world.complete(id);
+    expect(world.runner("t")).toBe(kept === "d2" ? "d3" : "d2");
+  });
 
   test("keeps one agent free for itself, that which will be empty first, and no other", () => {
     const world = twoBusy(["e"]);

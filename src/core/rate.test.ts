@@ -78,3 +78,27 @@ test("an agent that is gone takes its share of the key with it, not the use of i
   made.ask({ type: "remove_agent", agentId: asAgentId("bob") });
   expect(made.state.rates.size).toBe(0);
 });
+
+test("a key goes on counting while one of those who share it is left", () => {
+  const made = world({ ada: { requestsPerMinute: 1, key: "k" }, bob: { requestsPerMinute: 1, key: "k" } });
+  made.submit({ preferredAgent: "ada" });
+  made.remove("bob");
+  const isolation = { contextWindowId: "c", toolSessionId: "t", memoryHandleId: "m" };
+  const agent = {
+    id: asAgentId("cyd"),
+    pool: MAIN,
+    name: "cyd",
+    kind: "function" as const,
+    capabilities: [],
+    isolation,
+  };
+  const rate = { requestsPerMinute: 1, key: "k" };
+  made.turn([
+    { type: "add_agent", agent: { ...agent, concurrency: 10, weight: 1, priority: 0, rate } },
+    { type: "agent_ready", agentId: agent.id },
+  ]);
+  const next = made.submit();
+  expect(made.status(next)).toBe("agent");
+  made.advance(60_000);
+  expect(made.status(next)).toBe("leased");
+});

@@ -94,3 +94,16 @@ test.each([0, 3])("a replayed task earns once, however often it is throttled bef
   // The first attempt of each of its two lives.
   expect(affordable).toBe(2);
 });
+
+test("also one that is replayed in the very instant in which it failed", () => {
+  const world = pool({ ratio: 1, windowMs: 600_000, floor: 0 });
+  world.submit({ id: "t" });
+  world.fail("t", { blame: "task" });
+  world.replay("t");
+  const budget = world.state.pools.get(MAIN)?.retryBudget;
+  expect([budget?.take(world.nowMs), budget?.take(world.nowMs), budget?.take(world.nowMs)]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});

@@ -390,3 +390,12 @@ test("usage that an attempt reports is kept with it and with the task", () => {
   expect(world.settlement("t")).toMatchObject({ resultBytes: 12, usage: { tokens: 7, costUsd: 0.5 } });
   expect(world.task("t").attempts[0]?.usage).toEqual({ tokens: 7, costUsd: 0.5 });
 });
+
+test("a task shows its last fifty attempts, and goes on counting all of them", () => {
+  const world = createWorld({ agents: ["ada"], pool: { retry: { refundLimit: 1_000 } } });
+  world.submit({ id: "t" });
+  for (let n = 0; n < 52; n++) world.report("t", { name: "released" });
+  const numbers = world.task("t").attempts.map(({ number }) => number);
+  expect([numbers.length, numbers[0], numbers.at(-1)]).toEqual([50, 3, 52]);
+  expect(world.lease("t")?.number).toBe(53);
+});

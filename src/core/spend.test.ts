@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { PoolOptionsInput } from "../engine/options/pool.ts";
 import { createWorld, MAIN, type World } from "../testing/world.ts";
 import type { Usage } from "./outcome.ts";
-import { reached, sumOf } from "./spend.ts";
+import { reached, sumOf, TENANT_LIMIT } from "./spend.ts";
 
 const FAR = 3_600_000;
 const lease = { ttlMs: FAR, renewMs: 1_000 };
@@ -197,4 +197,46 @@ test("a full queue takes nothing of a spent tenant on the ground of a free agent
   succeed(world, "a1", { tokens: 1 });
   expect(() => world.submit({ id: "a2", tenant: "a" })).toThrow(/queue limit/);
   world.submit({ id: "b1", tenant: "b" });
+});
+
+test("what ends after a window, in a turn that comes too late for both, is spent in the next window", () => {
+  const world = aWorld({ spend: { wallMs: 1_000, perMs: 5_000 } }, 2);
+  world.submit({ id: "first" });
+  world.submit({ id: "slow", timeoutMs: 3_000 });
+  for (const id of ["first", "slow"]) world.start(id);
+  world.advance(10);
+  succeed(world, "first");
+  // The engine was held up: the time of the task was over before the window was.
+  world.nowMs += 5_000;
+  world.ask({ type: "tick" });
+  expect(world.state.pools.get(MAIN)?.spending.get("")).toMatchObject({ untilMs: world.nowMs + 5_000, wallMs: 5_010 });
+});
+
+test("a tenant that may spend more goes on at once", () => {
+  const world = aWorld({ tenantSpend: { tokens: 10, perMs: FAR } });
+  succeed(world, world.submit({ tenant: "acme" }), { tokens: 10 });
+  const id = world.submit({ tenant: "acme" });
+  expect(world.status(id)).toBe("agent");
+  const { options } = world.state.pools.get(MAIN) ?? {};
+  if (options === undefined) throw new Error("the pool is there");
+  world.ask({ type: "change_pool", options: { ...options, tenantSpend: { tokens: 11, perMs: FAR } } });
+  expect(world.status(id)).toBe("leased");
+});
+
+test("of too many tenants the window that ends first is forgotten, never the pool's own", () => {
+  const limits = { tokens: 1, perMs: FAR };
+  const world = createWorld({
+    agents: ["ada"],
+    pool: { lease, tenantSpend: limits, spend: { tokens: 1e9, perMs: FAR } },
+    checks: "end",
+  });
+  for (let n = 0; n <= TENANT_LIMIT; n++) {
+    succeed(world, world.submit({ id: `t${n}`, tenant: `tenant ${n}` }), { tokens: 1 });
+    world.history.clear();
+  }
+  const spending = world.state.pools.get(MAIN)?.spending;
+  expect([spending?.size, spending?.get("")?.tokens]).toEqual([TENANT_LIMIT + 1, TENANT_LIMIT + 1]);
+  const [first, second] = [world.submit({ tenant: "tenant 0" }), world.submit({ tenant: "tenant 1" })];
+  expect([world.status(first), world.status(second)]).toEqual(["leased", "agent"]);
+  world.check();
 });
