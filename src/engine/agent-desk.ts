@@ -17,7 +17,8 @@ import {
 } from "./options/agent.ts";
 import { parseWith } from "./options/parse.ts";
 import { name } from "./options/words.ts";
-import { agentsInOrder, agentView } from "./present.ts";
+import { agentView } from "./present-agent.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import { isolationOf } from "./roll.ts";
 import type { FailedAgent, LogPage, StopOptions } from "./troupe.ts";
 import type { AgentView, IsolationView } from "./view.ts";

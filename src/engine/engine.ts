@@ -35,7 +35,7 @@ import type { EditInput, TaskInput } from "./options/task.ts";
 import { Payloads } from "./payloads.ts";
 import { Performer } from "./performer.ts";
 import { type FunctionsOf, type OwnRules, openIn, PoolDesk } from "./pool-desk.ts";
-import { agentsInOrder } from "./present.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import { Reader } from "./reader.ts";
 import { Reserve } from "./reserve.ts";
 import { Retention } from "./retention.ts";

@@ -5,7 +5,7 @@ import type { DurableEvent, Notice, Resting } from "../core/event.ts";
 import { WHOLE_POOL } from "../core/spend.ts";
 import { PRIORITY_NAMES } from "../core/task.ts";
 import { iso } from "./instant.ts";
-import { attemptView } from "./present.ts";
+import { attemptView } from "./present-task.ts";
 
 type Fields = { readonly [name: string]: unknown };
 

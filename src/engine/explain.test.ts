@@ -10,7 +10,7 @@ import { functionAgent } from "./library/agents.ts";
 import type { LibraryPoolOptions } from "./library/open.ts";
 import type { Pool } from "./library/pool.ts";
 import { createPool } from "./library/troupe.ts";
-import { taskView } from "./present.ts";
+import { taskView } from "./present-task.ts";
 import type { ExplainView } from "./view.ts";
 
 const pools: Pool[] = [];

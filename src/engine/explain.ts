@@ -12,7 +12,7 @@ import type { NamespaceState } from "../core/state.ts";
 import type { Task } from "../core/task.ts";
 import { againstDetail, changesFor, storyOf, summaryOf } from "./explain-words.ts";
 import { notesOf } from "./isolation.ts";
-import { agentsInOrder } from "./present.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import type { ExplainedAgent, ExplainView, TaskView } from "./view.ts";
 
 /** Tasks ahead that are counted one by one. */

@@ -8,7 +8,7 @@ import type { NamespaceState } from "../core/state.ts";
 import type { Task, TaskBody, TaskBodyRest } from "../core/task.ts";
 import type { Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
-import { restOf } from "./present.ts";
+import { restOf } from "./task-body.ts";
 
 /** Results of all dependencies together. UTF-16 units. */
 export const DEPENDENCIES_LIMIT = 16 * 1_048_576;

@@ -1,9 +1,10 @@
 /** How pools and the engine are, in a word. */
 import { describe, expect, test } from "vitest";
+import { poolHealthWord } from "../core/pool-health.ts";
 import { createWorld, MAIN, type World } from "../testing/world.ts";
 import type { Frame } from "./frame.ts";
 import { engineHealth } from "./health.ts";
-import { agentView, poolHealthWord } from "./present.ts";
+import { agentView } from "./present-agent.ts";
 
 const wordOf = (world: World): string => {
   const pool = world.state.pools.get(MAIN);

@@ -1,6 +1,8 @@
 /** How the engine and its pools are, in words and counts. */
+
+import { poolHealthWord } from "../core/pool-health.ts";
 import { existingPool, type Frame, processOf } from "./frame.ts";
-import { agentsInOrder, poolHealthView, poolHealthWord } from "./present.ts";
+import { agentsInOrder, poolHealthView } from "./present-pool.ts";
 import type { EngineHealth } from "./troupe.ts";
 import type { PoolHealthView, PoolView } from "./view.ts";
 

@@ -4,7 +4,7 @@ import type { Breach } from "../core/isolation.ts";
 import type { Pool } from "../core/pool.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { iso } from "./instant.ts";
-import { agentsInOrder } from "./present.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import type { BreachView, IsolationView } from "./view.ts";
 
 /** Other agents that are named of one agent, per id that it shares. */

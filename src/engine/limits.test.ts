@@ -27,7 +27,7 @@ import { BUFFER_LIMIT_BYTES } from "./event-listener.ts";
 import { AHEAD_LIMIT } from "./explain.ts";
 import { DEPENDENCIES_LIMIT } from "./handover.ts";
 import { resolvePool } from "./options/pool.ts";
-import { TASK_LIMIT_BYTES } from "./submission.ts";
+import { TASK_LIMIT_BYTES } from "./task-body.ts";
 import { WAIT_LIMIT_MS } from "./task-desk.ts";
 
 const MB = 1_048_576;

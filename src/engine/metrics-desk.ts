@@ -4,7 +4,7 @@ import { analyse, perHour } from "../policies/analytics.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { iso } from "./instant.ts";
 import type { Metrics } from "./metrics.ts";
-import { agentsInOrder } from "./present.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import type { AnalyticsView, PoolMetricsView, PoolView, TaskStatus } from "./view.ts";
 
 const HOUR_MS = 3_600_000;

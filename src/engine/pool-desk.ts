@@ -15,7 +15,7 @@ import { existingPool, type Frame } from "./frame.ts";
 import { iso } from "./instant.ts";
 import { type PoolOptionsInput, resolvePool } from "./options/pool.ts";
 import { resolvePoolChange } from "./options/pool-change.ts";
-import { agentsInOrder, poolView } from "./present.ts";
+import { agentsInOrder, poolView } from "./present-pool.ts";
 import { rollOf } from "./roll.ts";
 import { followSize, sameWork, scalePool, targetFor } from "./size-desk.ts";
 import { StartWatch } from "./start-watch.ts";

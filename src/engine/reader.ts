@@ -6,7 +6,7 @@ import type { NamespaceState } from "../core/state.ts";
 import type { FinalStatus, Task, TaskBody } from "../core/task.ts";
 import type { HistoryFilter, Store } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
-import { settledAsTask, statusOf, taskView } from "./present.ts";
+import { settledAsTask, statusOf, taskView } from "./present-task.ts";
 import type { TaskFilter } from "./troupe.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import type { Page, TaskStatus, TaskView } from "./view.ts";

@@ -3,12 +3,13 @@ import { invalid, PoolError } from "../base/errors.ts";
 import type { PoolId } from "../base/ids.ts";
 import type { Random } from "../base/random.ts";
 import type { Pool } from "../core/pool.ts";
+import { poolHealthWord } from "../core/pool-health.ts";
 import { isAllowed, type PoolCandidate, type Selection, selectPool } from "../policies/selector.ts";
 import type { Frame } from "./frame.ts";
 import type { Metrics } from "./metrics.ts";
 import { parseWith } from "./options/parse.ts";
 import type { TaskInput } from "./options/task.ts";
-import { agentsInOrder, poolHealthWord } from "./present.ts";
+import { agentsInOrder } from "./present-pool.ts";
 import {
   FITNESS_MINIMUM,
   ROUTING_DEFAULTS,

@@ -1,17 +1,12 @@
 /** A task as handed in becomes what the core decides on (spec) and what only its agent reads (body). */
 import { createHash } from "node:crypto";
 import type { z } from "zod";
-import { PoolError } from "../base/errors.ts";
 import { asTaskId } from "../base/ids.ts";
-import { encodeJson, utf8Bytes } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
-import type { TaskBody, TaskBodyRest, TaskSpec } from "../core/task.ts";
+import type { TaskBody, TaskSpec } from "../core/task.ts";
 import { type editSchema, priorityOf, type ResolvedTask } from "./options/task.ts";
-import { restOf } from "./present.ts";
-
-/** All that a task brings along. Bytes of UTF-8. */
-export const TASK_LIMIT_BYTES = 1_048_576;
+import { bodyOf, restOf } from "./task-body.ts";
 
 export interface Submission {
   readonly spec: TaskSpec;
@@ -91,29 +86,6 @@ export function editedTask(
       bodySize: (changed.prompt?.length ?? 0) + (changed.rest?.length ?? 0),
     },
   };
-}
-
-function bodyOf({
-  prompt,
-  input,
-  context,
-  metadata,
-}: TaskBodyRest & { readonly prompt?: string | undefined }): TaskBody {
-  const hasRest = input !== undefined || context !== undefined || metadata !== undefined;
-  const rest = hasRest
-    ? encodeJson({ input, context, metadata }, { limitBytes: TASK_LIMIT_BYTES, path: "input" })
-    : undefined;
-  const size = (prompt?.length ?? 0) + (rest?.length ?? 0);
-  // Only what may be too large is counted in bytes.
-  if (size * 3 > TASK_LIMIT_BYTES) {
-    const bytes = utf8Bytes(prompt ?? "") + utf8Bytes(rest ?? "");
-    if (bytes > TASK_LIMIT_BYTES) {
-      throw new PoolError("too_large", `the task is ${bytes} bytes, at most ${TASK_LIMIT_BYTES} are taken`, {
-        details: { path: prompt === undefined ? "input" : "prompt", bytes, limitBytes: TASK_LIMIT_BYTES },
-      });
-    }
-  }
-  return { prompt, rest };
 }
 
 /** What a payload consists of, whoever hands it in: SHA-256 of `{ type, prompt, input, context, dependencies }`. */
