@@ -48,6 +48,30 @@ describe("by delay", () => {
     expect(byAutoscale(world)).toMatchObject([{ from: 1, to: 2, reason: expect.stringContaining("5000 ms") }]);
   });
 
+  test("the task that has waited longest counts, of whatever kind it is and whoever came before it", () => {
+    const world = following(1, { targetWaitMs: 5_000, cooldownMs: 1_000 });
+    submit(world, 1);
+    const [gone] = submit(world, 1, { type: "first kind" });
+    pass(world, 1_000);
+    submit(world, 1, { type: "second kind" });
+    pass(world, 1_000);
+    submit(world, 1, { type: "first kind" });
+    world.cancel(gone ?? "");
+    pass(world, 3_999);
+    expect(size(world)).toBe(1);
+    world.advance(1);
+    expect(byAutoscale(world)[0]?.reason).toContain("5000 ms");
+  });
+
+  test("by as many as wait, not by as many as their key has room for", () => {
+    const world = following(2, { targetWaitMs: 1_000, cooldownMs: 2_000 }, { keyConcurrency: 5 });
+    submit(world, 2);
+    pass(world, 2_000);
+    submit(world, 1, { fairnessKey: "one" });
+    pass(world, 1_000);
+    expect(size(world)).toBe(3);
+  });
+
   test("and again only after the cool-down", () => {
     const world = following(1, { targetWaitMs: 1_000, cooldownMs: 10_000 });
     pass(world, 10_000);
@@ -83,6 +107,17 @@ describe("by delay", () => {
     submit(keyed, 5, { fairnessKey: "one" });
     pass(keyed, 20_000);
     expect(size(keyed)).toBe(1);
+  });
+
+  test.each([
+    ["the pool is being deleted", { type: "drain_pool", pool: MAIN }],
+    ["the engine stops", { type: "drain", matching: true }],
+  ] as const)("not while %s", (_, command) => {
+    const world = following(1, { targetWaitMs: 100, cooldownMs: 100 });
+    submit(world, 3);
+    world.ask(command);
+    pass(world, 20_000);
+    expect(byAutoscale(world)).toEqual([]);
   });
 });
 
@@ -121,6 +156,31 @@ describe("shrinking", () => {
     pass(world, 60_000);
     expect(size(world)).toBe(2);
     expect([...world.state.agents.values()].map(({ runs }) => runs.size)).toEqual([1, 1]);
+  });
+
+  test("a busy moment counts for the cool-down that it falls into, not for ever", () => {
+    const world = following(4, { cooldownMs: 10_000 });
+    const ids = submit(world, 4);
+    pass(world, 1_000);
+    for (const id of ids) world.complete(id);
+    pass(world, 9_000);
+    expect(size(world)).toBe(4);
+    pass(world, 10_000);
+    expect(size(world)).toBe(1);
+  });
+
+  test("only idle ones go, although fewer agents would have slots enough", () => {
+    const world = following(
+      4,
+      { cooldownMs: 10_000 },
+      { agents: [{ ...COMMAND, concurrency: 4 }], strategy: "least_loaded" },
+    );
+    const ids = submit(world, 4);
+    pass(world, 30_000);
+    expect([...world.state.agents.values()].map(({ runs }) => runs.size)).toEqual([1, 1, 1, 1]);
+    world.complete(ids[0] ?? "");
+    pass(world, 20_000);
+    expect(size(world)).toBe(3);
   });
 
   test("a growth begins the cool-down anew", () => {
