@@ -15,6 +15,8 @@ export interface Clock {
   defer(fire: () => void): void;
   /** As `defer`, for those who would otherwise go on at once. Absent where time does not pass by itself. */
   breathe?(fire: () => void): void;
+  /** Somebody is at work until the answer is called. Absent where time passes by itself. */
+  atWork?(): () => void;
 }
 
 /** Node fires longer timers at once. */

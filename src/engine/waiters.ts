@@ -40,9 +40,9 @@ export class Waiters {
     return { row, forget: () => this.forget(id, listener) };
   }
 
-  /** Resolves when the condition holds after a turn, or the time is over. */
+  /** Resolves when the condition holds after a turn, or the time is over; at once where none is given. */
   async until(condition: () => boolean, limitMs: number, signal?: AbortSignal): Promise<void> {
-    if (condition()) return;
+    if (limitMs <= 0 || condition()) return;
     const over = new AbortController();
     const check = (): void => {
       if (condition()) over.abort();

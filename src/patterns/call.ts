@@ -53,6 +53,7 @@ export class Call {
   /** Only where something can stop the call. */
   #stop: AbortController | undefined;
   #close: (() => void) | undefined;
+  #done: (() => void) | undefined;
 
   constructor(clock: Clock, limits: CallLimits) {
     this.#clock = clock;
@@ -61,6 +62,7 @@ export class Call {
 
   /** Starts the time of the deadline and listens to the caller's signal. */
   open(): void {
+    this.#done = this.#clock.atWork?.();
     const { signal, deadlineMs } = this.#limits;
     if (signal === undefined && deadlineMs === undefined) return;
     const stop = new AbortController();
@@ -78,6 +80,7 @@ export class Call {
 
   close(): void {
     this.#close?.();
+    this.#done?.();
   }
 
   /** Why the call has ended early; undefined while it goes on. `cause` is the last failure in it, if any. */

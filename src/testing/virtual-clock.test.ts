@@ -77,14 +77,48 @@ test("a timer that is set by a timer fires in the same step when it is due by th
   expect(fired).toEqual([10, 20, 30]);
 });
 
-test("what is due already fires before `advance` returns, so that callers who don't wait see it", () => {
-  const clock = createVirtualClock();
-  let fired = false;
-  clock.timer(10, () => {
-    fired = true;
-  });
+test("while nobody is at work and nothing is due, time has moved before `advance` returns", async () => {
+  const clock = createVirtualClock(5);
   void clock.advance(10);
-  expect(fired).toBe(true);
+  expect(clock.now()).toBe(15);
+  await clock.advance(0);
+  expect(clock.now()).toBe(15);
+});
+
+test("what has been begun is carried through before time moves", async () => {
+  const clock = createVirtualClock();
+  const seen: number[] = [];
+  const done = clock.atWork?.();
+  void Promise.resolve().then(() => clock.timer(10, () => seen.push(clock.now())));
+  await clock.advance(100);
+  done?.();
+  clock.defer(() => seen.push(clock.now()));
+  await clock.advance(100);
+  expect(seen).toEqual([10, 100]);
+});
+
+test("what a timer sets off happens at that timer's instant, however far the step goes", async () => {
+  const clock = createVirtualClock();
+  const seen: number[] = [];
+  const again = async (): Promise<void> => {
+    await Promise.resolve();
+    seen.push(clock.now());
+    clock.timer(10, () => void again());
+  };
+  clock.timer(10, () => void again());
+  clock.timer(25, () => {});
+  await clock.advance(45);
+  expect([seen, clock.now()]).toEqual([[10, 20, 30, 40], 45]);
+});
+
+test("steps of callers who don't wait follow one another", async () => {
+  const clock = createVirtualClock();
+  const seen: number[] = [];
+  clock.timer(10, () => seen.push(clock.now()));
+  void clock.advance(5);
+  void clock.advance(5);
+  await clock.advance(5);
+  expect([seen, clock.now()]).toEqual([[10], 15]);
 });
 
 test("promises that a timer sets off, and timers that they set, are followed up within the step", async () => {

@@ -3,8 +3,10 @@ import type { Clock, Timer } from "../base/clock.ts";
 
 export interface VirtualClock extends Clock {
   /**
-   * Moves time on and fires what falls due, in order, each at its own instant. Resolves when everything that was set
-   * off by it has run, also what is due by then only because of that.
+   * Moves time on, instant by instant: what has been begun is carried through first, then what falls due fires in order,
+   * each at its own instant with all that it sets off. Resolves when everything that is due by then has run. While
+   * nobody is at work and nothing is due, now or later, time has moved before this returns, so that callers who look at
+   * once see it.
    */
   advance(ms: number): Promise<void>;
   /** Runs what has been deferred, without moving time. Resolves when nothing is left to do at this instant. */
@@ -30,6 +32,10 @@ class ManualClock implements VirtualClock {
   #nowMs: number;
   readonly #startMs: number;
   #order = 0;
+  #atWork = 0;
+  /** Steps follow one another, also those of callers who don't wait. */
+  #steps: Promise<void> = Promise.resolve();
+  #stepping = 0;
   readonly #alarms = new Set<Alarm>();
   #deferred: (() => void)[] = [];
 
@@ -57,19 +63,39 @@ class ManualClock implements VirtualClock {
     this.#deferred.push(fire);
   }
 
+  atWork(): () => void {
+    this.#atWork += 1;
+    return () => {
+      this.#atWork -= 1;
+    };
+  }
+
   get nextAtMs(): number | undefined {
     return this.#next()?.atMs;
   }
 
-  async advance(ms: number): Promise<void> {
+  advance(ms: number): Promise<void> {
+    const isIdle = this.#alarms.size + this.#deferred.length + this.#atWork + this.#stepping === 0;
+    if (isIdle) this.#nowMs += ms;
+    this.#stepping += 1;
+    const step = this.#steps
+      .then(() => this.#step(isIdle ? 0 : ms))
+      .finally(() => {
+        this.#stepping -= 1;
+      });
+    this.#steps = step.catch(() => {});
+    return step;
+  }
+
+  async #step(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    // What is there already fires before this returns, so that callers who don't wait see it too.
-    this.#fireUntil(untilMs);
     await this.settle();
-    while ((this.#next()?.atMs ?? Number.POSITIVE_INFINITY) <= untilMs) {
-      this.#fireUntil(untilMs);
+    for (let next = this.#next(); next !== undefined && next.atMs <= untilMs; next = this.#next()) {
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      this.#fireDue();
       await this.settle();
     }
+    this.#nowMs = untilMs;
   }
 
   async settle(): Promise<void> {
@@ -82,13 +108,11 @@ class ManualClock implements VirtualClock {
     }
   }
 
-  #fireUntil(untilMs: number): void {
-    for (let next = this.#next(); next !== undefined && next.atMs <= untilMs; next = this.#next()) {
+  #fireDue(): void {
+    for (let next = this.#next(); next !== undefined && next.atMs <= this.#nowMs; next = this.#next()) {
       this.#alarms.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.fire();
     }
-    this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
   #next(): Alarm | undefined {
