@@ -5,6 +5,7 @@ import { bytes, choices, claims } from "./core.ts";
 import { backlog, dispatch, events } from "./dispatch.ts";
 import { durable, latency, recovery } from "./durable.ts";
 import { coordination, origins, smallLoads } from "./origins.ts";
+import { pressure } from "./pressure.ts";
 
 export const CASES: readonly Case[] = [
   dispatch,
@@ -15,6 +16,7 @@ export const CASES: readonly Case[] = [
   durable,
   latency,
   arrivals,
+  pressure,
   recovery,
   events,
   origins,

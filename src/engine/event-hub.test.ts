@@ -164,6 +164,16 @@ describe("a listener", () => {
     expect(await waiting).toEqual([6, "task.progressed"]);
   });
 
+  test("nothing that was there for it comes after its signal", async () => {
+    const log = new Log();
+    const control = new AbortController();
+    const frames = log.hub.listen({ signal: control.signal });
+    log.commit([deleted("a"), deleted("b"), deleted("c")]);
+    expect((await frames.next()).value).toMatchObject({ seq: 1 });
+    control.abort();
+    expect(await rest(frames)).toEqual([]);
+  });
+
   test("ends with its signal, whether it waits, reads, or has not begun", async () => {
     const log = new Log(1);
     const control = new AbortController();

@@ -73,8 +73,9 @@ export class EventHub {
   }
 
   /**
-   * Listens from now on; to one task, or to everything. Ends when the signal is aborted, the engine closes, or the
-   * reader is too slow. `gap` stands where events are missing: they are not kept any more, or never were.
+   * Listens from now on; to one task, or to everything. Ends when the signal is aborted, at once; when the engine
+   * closes, or the reader is too slow, after what is there for it. `gap` stands where events are missing: they are not
+   * kept any more, or never were.
    *
    * @throws PoolError `no_capacity` when too many listen
    */
@@ -85,15 +86,19 @@ export class EventHub {
     }
     const listening: Listening = { listener: new EventListener(), taskId };
     const end = (): void => {
-      signal?.removeEventListener("abort", end);
+      signal?.removeEventListener("abort", abort);
       this.#all.delete(listening);
       this.#live.delete(listening);
       listening.listener.end();
     };
+    const abort = (): void => {
+      listening.listener.giveUp();
+      end();
+    };
     this.#all.add(listening);
     if (afterSeq === undefined) this.#live.add(listening);
-    signal?.addEventListener("abort", end, { once: true });
-    if (signal?.aborted) end();
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
     const frames = this.#frames(listening, afterSeq, end);
     const giveUp = frames.return.bind(frames);
     // A generator that nobody has asked yet would not notice that it is given up.

@@ -23,6 +23,7 @@ export class EventListener {
   #waiting: EventFrame[] = [];
   #bytes = 0;
   #isOver = false;
+  #isGivenUp = false;
   #wake: () => void = () => {};
 
   get isOver(): boolean {
@@ -50,6 +51,7 @@ export class EventListener {
       const frames = this.#waiting;
       this.#waiting = [];
       for (const frame of frames) {
+        if (this.#isGivenUp) return;
         this.#bytes -= frame.bytes;
         yield frame;
       }
@@ -59,6 +61,13 @@ export class EventListener {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Its reader wants no more, not even what is there. */
+  giveUp(): void {
+    this.#waiting = [];
+    this.#isGivenUp = true;
+    this.end();
   }
 
   /** No more comes; what is there may still be read. */
