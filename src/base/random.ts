@@ -1,6 +1,6 @@
 /** The only file with entropy; and the seeded generator that replaces it where runs must repeat. */
 import { randomBytes, randomFillSync } from "node:crypto";
-import { uuidOf } from "./uuid.ts";
+import { timedUuidOf, uuidOf } from "./uuid.ts";
 
 export interface Random {
   /** In [0, 1). */
@@ -44,6 +44,8 @@ export function createSystemRandom(): Random {
 export interface Entropy {
   /** 128 random bits, as a UUID. */
   uuid(): string;
+  /** As `uuid`, with the time in front: 74 random bits, and later ones come later in an index. */
+  timedUuid(atMs: number): string;
   /** `count` lower-case hex digits. */
   hex(count: number): string;
   /** 256 random bits, URL-safe. */
@@ -54,17 +56,19 @@ export interface Entropy {
 const pool = new Uint8Array(4_096);
 let used = pool.length;
 
-function uuid(): string {
+/** Where the next sixteen of them begin. */
+function drawn(): number {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
   used += 16;
-  return uuidOf(pool, used - 16);
+  return used - 16;
 }
 
 export const systemEntropy: Entropy = {
-  uuid,
+  uuid: () => uuidOf(pool, drawn()),
+  timedUuid: (atMs) => timedUuidOf(pool, drawn(), atMs),
   hex: (count) =>
     randomBytes(Math.ceil(count / 2))
       .toString("hex")
@@ -79,5 +83,5 @@ export function seededEntropy(random: Random): Entropy {
     while (digits.length < count) digits += below(random, 16).toString(16);
     return digits;
   };
-  return { uuid: () => hex(32), hex, secret: () => hex(43) };
+  return { uuid: () => hex(32), timedUuid: () => hex(32), hex, secret: () => hex(43) };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { systemEntropy } from "./random.ts";
-import { uuidOf } from "./uuid.ts";
+import { timedUuidOf, uuidOf } from "./uuid.ts";
 
 test("sixteen bytes become a version 4 UUID, in their order", () => {
   const bytes = Uint8Array.from({ length: 20 }, (_, n) => 0x10 * (n % 16) + n);
@@ -12,6 +12,16 @@ test("version and variant stand where they belong, whatever the bytes", () => {
   for (const filler of [0x00, 0xff]) {
     expect(uuidOf(new Uint8Array(16).fill(filler), 0)).toMatch(/^[0f]{8}-[0f]{4}-4[0f]{3}-[8b][0f]{3}-[0f]{12}$/);
   }
+});
+
+test("a version 7 UUID begins with its time, so that texts stand in the order of their times", () => {
+  const random = (): Uint8Array => Uint8Array.from({ length: 16 }, (_, n) => 0x11 * n);
+  expect(timedUuidOf(random(), 0, 0x0123456789ab)).toBe("01234567-89ab-7677-8899-aabbccddeeff");
+  const times = [0, 1, 255, 256, 1_795_000_000_000.7, 1_795_000_000_001];
+  const ids = times.map((atMs) => timedUuidOf(new Uint8Array(16).fill(0xff), 0, atMs));
+  expect([...ids].sort()).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7fff-bfff-f{12}$/);
 });
 
 test("ids of this process are all different, also over several fillings of the pool of random bytes", () => {

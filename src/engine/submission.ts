@@ -23,7 +23,7 @@ export function submissionOf(
   const { input } = task;
   const body = bodyOf(input);
   const always = {
-    id: task.id ?? asTaskId(entropy.uuid()),
+    id: task.id ?? asTaskId(entropy.timedUuid(nowMs)),
     pool: task.pool,
     type: input.type ?? "general",
     requires: task.requires,
