@@ -95,6 +95,17 @@ describe("an agent that works badly", () => {
     expect(on.agent("ada")).toMatchObject({ health: "healthy", runs: { size: 0 }, restarts: 1 });
   });
 
+  test("leaves its task to whoever is free in the very turn in which it is left alone", () => {
+    const restart = { ...RESTART, max: 0 };
+    const lease = { ttlMs: 86_400_000 };
+    const on = world({ stuckMs: 1_000, lease, restart, retry: { maxAttempts: 2 } }, ["ada", "bob"]);
+    const id = on.submit({ preferredAgent: "ada" });
+    on.start(id);
+    on.advance(1_001);
+    expect(on.agent("ada").lifecycle).toBe("quarantined");
+    expect(on.runner(id)).toBe("bob");
+  });
+
   test("is not replaced when it has become well before its time", () => {
     const on = world({ stuckMs: 300_000, lease: { ttlMs: 86_400_000 } });
     const id = on.submit();

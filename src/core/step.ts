@@ -144,6 +144,8 @@ export function dueFirst(state: NamespaceState, turn: Turn): void {
 
 /** Matches once, lets those go who are leaving, and answers the claims that were given work. */
 export function matchLast(state: NamespaceState, turn: Turn): void {
+  // Whoever is replaced leaves tasks behind, which may go elsewhere at once.
+  replaceAiling(state, turn);
   stopTheEmpty(state, turn);
   if (state.overflow.size > 0) for (const pool of [...state.overflow.keys()]) admitHeld(state, pool, turn);
   matchReady(state, turn);
@@ -151,7 +153,6 @@ export function matchLast(state: NamespaceState, turn: Turn): void {
   while (state.overflow.size > 0 && [...state.overflow.keys()].some((pool) => admitHeld(state, pool, turn))) {
     matchReady(state, turn);
   }
-  replaceAiling(state, turn);
   letGoDismissed(state, turn);
   answerClaims(state, turn);
 }
