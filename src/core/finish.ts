@@ -26,7 +26,8 @@ export function finish(
   turn: Turn,
   { ended = NOTHING_RAN, swept }: { ended?: Ended; swept?: ReadonlySet<TaskId> | undefined } = {},
 ): void {
-  const first = settleOne(state, task.spec.id, { to: settlement, what: ended }, turn);
+  const to = task.progress === undefined ? settlement : { ...settlement, progress: task.progress };
+  const first = settleOne(state, task.spec.id, { to, what: ended }, turn);
   // Most tasks have nobody waiting for them.
   if (first !== undefined) finishDependents(state, first, { settlement, swept }, turn);
 }

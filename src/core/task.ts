@@ -95,6 +95,8 @@ export interface Settlement {
   readonly error?: TaskError | undefined;
   readonly resultBytes?: number | undefined;
   readonly usage?: Usage | undefined;
+  /** The last that was told of it. */
+  readonly progress?: Json | undefined;
   readonly settledAtMs: number;
   readonly deadLettered: boolean;
 }

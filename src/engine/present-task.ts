@@ -32,7 +32,7 @@ export type TaskFacts = Pick<
 
 export function settledAsTask(facts: SettledFacts): TaskFacts {
   const state = { name: "settled", settlement: facts.settlement, fence: facts.lastFence } as const;
-  return { ...facts, spent: facts.spent, awaited: undefined, state, progress: undefined };
+  return { ...facts, spent: facts.spent, awaited: undefined, state, progress: facts.settlement.progress };
 }
 
 /** The public word for a state. */

@@ -355,7 +355,7 @@ test.each([
   expect((await pool.tasks()).items).toEqual([]);
 });
 
-test("progress that a function tells is shown while it runs", async () => {
+test("progress that a function tells is shown while it runs, and the last of it once it has ended", async () => {
   const held = gate();
   const run: AgentFunction = (call) => {
     call.progress({ done: 1, of: 2 });
@@ -365,7 +365,21 @@ test("progress that a function tells is shown while it runs", async () => {
   const task = await pool.submit("x");
   await expect.poll(async () => (await pool.task(task.id)).progress).toEqual({ done: 1, of: 2 });
   held.open();
-  await task.settled();
+  expect(await task.settled()).toMatchObject({ status: "completed", progress: { done: 1, of: 2 } });
+});
+
+test("a life that a replay begins has told nothing yet", async () => {
+  const run: AgentFunction = ({ task, progress }) => {
+    if (task.prompt === "good") return "done";
+    progress("half");
+    throw new AgentError({ message: "no", blame: "task" });
+  };
+  await using pool = await createPool({ agents: [functionAgent("ada", run)] });
+  const task = await pool.submit("bad");
+  expect((await task.settled()).progress).toBe("half");
+  await pool.replay(task.id, { prompt: "good" });
+  await expect.poll(async () => (await pool.task(task.id)).status).toBe("completed");
+  expect(await pool.task(task.id)).not.toHaveProperty("progress");
 });
 
 test("S0-02 S0-L08 an agent's memory is its own", async () => {
