@@ -13,14 +13,20 @@ import { refuseQuarantined } from "./quarantine.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import { isKeyKept } from "./retired.ts";
 import type { NamespaceState } from "./state.ts";
-import { type FinalStatus, nearAtMs, type TaskSpec } from "./task.ts";
+import { type FinalStatus, NO_BODY, nearAtMs, type TaskBody, type TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** What was decided for one task. */
 type Decision =
   | { readonly name: "known"; readonly taskId: TaskId; readonly expired?: FinalStatus | undefined }
   | { readonly name: "refused"; readonly error: PoolError }
-  | { readonly name: "take"; readonly spec: TaskSpec; readonly resting: Resting; readonly graph: Resolved };
+  | {
+      readonly name: "take";
+      readonly spec: TaskSpec;
+      readonly body: TaskBody;
+      readonly resting: Resting;
+      readonly graph: Resolved;
+    };
 
 const NO_CYCLES: ReadonlyMap<TaskId, PoolError> = new Map();
 const NO_BATCH: ReadonlySet<TaskId> = new Set();
@@ -37,12 +43,12 @@ export function admit(
   turn: Turn,
   { behind, waits }: { readonly behind: boolean; readonly waits: boolean },
 ): Reply {
-  const { specs, partial, known, fingerprintOf } = command;
+  const { specs, bodies, partial, known, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const facts: Facts = { known, behind, nowMs: turn.nowMs, fingerprintOf, planned: NOTHING_PLANNED, batch: NO_BATCH };
   const [alone] = specs;
   if (alone !== undefined && specs.length === 1 && !partial && alone.dependencies.length === 0) {
-    return admitOne(state, alone, facts, turn);
+    return admitOne(state, { spec: alone, body: bodies?.[0] ?? NO_BODY }, facts, turn);
   }
   // Most tasks depend on nothing.
   const linked = specs.some((spec) => spec.dependencies.length > 0);
@@ -56,7 +62,7 @@ export function admit(
     try {
       const cycle = cyclic.get(spec.id);
       if (cycle !== undefined) throw cycle;
-      return decide(state, spec, { ...facts, planned, batch });
+      return decide(state, { spec, body: bodies?.[index] ?? NO_BODY }, { ...facts, planned, batch });
     } catch (error) {
       if (!(error instanceof PoolError)) throw error;
       const waitsForIt = waits && error.details.limit === "queue";
@@ -76,8 +82,8 @@ export function admit(
 }
 
 /** Most submissions are one task that depends on nothing: then there is nothing else to be weighed. */
-function admitOne(state: NamespaceState, spec: TaskSpec, facts: Facts, turn: Turn): Reply {
-  const decision = decide(state, spec, facts);
+function admitOne(state: NamespaceState, asked: Asked, facts: Facts, turn: Turn): Reply {
+  const decision = decide(state, asked, facts);
   const item = carryOut(state, decision, turn);
   if (decision.name === "take") endEarly(state, decision, turn);
   return { type: "submitted", items: [item] };
@@ -159,7 +165,13 @@ interface Facts {
   readonly fingerprintOf: FingerprintOf | undefined;
 }
 
-function decide(state: NamespaceState, spec: TaskSpec, facts: Facts): Decision {
+/** A task that somebody asks to be taken. */
+interface Asked {
+  readonly spec: TaskSpec;
+  readonly body: TaskBody;
+}
+
+function decide(state: NamespaceState, { spec, body }: Asked, facts: Facts): Decision {
   const { known, planned, batch, behind, nowMs, fingerprintOf } = facts;
   const pool = state.pools.get(spec.pool);
   if (pool === undefined) throw new PoolError("not_found", `no pool ${spec.pool}`, { details: { pool: spec.pool } });
@@ -171,7 +183,7 @@ function decide(state: NamespaceState, spec: TaskSpec, facts: Facts): Decision {
   if (state.tasks.has(spec.id) || known.tasks.has(spec.id) || planned.has(spec.id)) {
     throw new PoolError("conflict", `a task ${spec.id} is already there`, { details: { path: "id", id: spec.id } });
   }
-  refuseQuarantined(pool, spec, fingerprintOf);
+  refuseQuarantined(pool, { spec, body }, fingerprintOf);
   const awaitMs = pool.options.forwardReferencesMs;
   const awaitUntilMs = awaitMs > 0 ? nowMs + awaitMs : undefined;
   const graph = resolveDependencies(state, spec, { known, batch, awaitUntilMs });
@@ -179,7 +191,7 @@ function decide(state: NamespaceState, spec: TaskSpec, facts: Facts): Decision {
   const resting = isBroken || graph.waitsFor.length > 0 ? FOR_DEPENDENCIES : afterDependencies({ spec }, nowMs);
   if (!isBroken) refuseBeyondBounds(state, pool, { spec, resting, planned, behind, nowMs });
   planned.add(spec);
-  return { name: "take", spec, resting, graph };
+  return { name: "take", spec, body, resting, graph };
 }
 
 /** @throws PoolError `not_running` while the pool takes no more */
@@ -229,7 +241,7 @@ function carryOut(
 ): Extract<Reply, { type: "submitted" }>["items"][number] {
   if (decision.name === "known") return { taskId: decision.taskId, created: false, expired: decision.expired };
   if (decision.name === "refused") return { error: decision.error };
-  const { spec, resting } = decision;
+  const { spec, body, resting } = decision;
   const { waitsFor, awaited, failedDependencies } = decision.graph;
   const queuedAtMs = Math.max(turn.nowMs, spec.runAtMs ?? 0);
   const num = state.lastNum + 1;
@@ -244,6 +256,7 @@ function carryOut(
     awaited,
     failedDependencies,
   });
+  turn.admitted.push({ num, spec, body });
   return { taskId: spec.id, created: true };
 }
 

@@ -10,7 +10,7 @@ import type { RateOptions } from "./rate.ts";
 import type { SettledFacts } from "./record.ts";
 import type { KeyRecord, OldTask } from "./retired.ts";
 import type { Schedule } from "./schedule.ts";
-import type { FinalStatus, TaskSpec } from "./task.ts";
+import type { FinalStatus, TaskBody, TaskSpec } from "./task.ts";
 
 /** Settled tasks that a command names, as they were when it was looked up. */
 export interface Known {
@@ -96,6 +96,8 @@ export type Command =
       readonly type: "submit";
       /** All of one pool. */
       readonly specs: readonly TaskSpec[];
+      /** What only their agents read, in the order of the specs; it is the store's with their admission. */
+      readonly bodies?: readonly TaskBody[] | undefined;
       readonly partial: boolean;
       readonly known: Known;
       /** The caller would wait for room; under this number it is told of it. */
@@ -114,7 +116,8 @@ export type Command =
       readonly edited?: TaskSpec | undefined;
       /** Of its payload as it was. */
       readonly fingerprint?: string | undefined;
-      /** Of its payload as it is now. */
+      /** What its agent reads now. */
+      readonly body?: TaskBody | undefined;
       readonly fingerprintOf?: FingerprintOf | undefined;
     }
   /** A dead letter loses its mark. */

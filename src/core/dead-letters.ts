@@ -8,12 +8,12 @@ import { refuseQuarantined, release } from "./quarantine.ts";
 import type { SettledFacts } from "./record.ts";
 import { notFound } from "./settle.ts";
 import type { NamespaceState } from "./state.ts";
-import type { TaskSpec } from "./task.ts";
+import { NO_BODY, type TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** A dead letter begins a new life. The one way out of a final state. */
 export function replay(state: NamespaceState, command: Extract<Command, { type: "replay" }>, turn: Turn): Reply {
-  const { taskId, known, edited, fingerprint, fingerprintOf } = command;
+  const { taskId, known, edited, body = NO_BODY, fingerprint, fingerprintOf } = command;
   if (state.draining !== undefined) throw new PoolError("shutting_down", "the engine takes no more tasks");
   const facts = deadLetter(state, taskId, known);
   const pool = state.pools.get(facts.spec.pool);
@@ -21,7 +21,7 @@ export function replay(state: NamespaceState, command: Extract<Command, { type: 
   refuseDraining(pool);
   if (edited !== undefined) {
     refuseUnknownType(pool, edited);
-    if (fingerprintOf?.(edited) !== fingerprint) refuseQuarantined(pool, edited, fingerprintOf);
+    if (fingerprintOf?.(edited, body) !== fingerprint) refuseQuarantined(pool, { spec: edited, body }, fingerprintOf);
   }
   if (fingerprint !== undefined) release(pool, fingerprint, turn);
   const spec = withoutPast(edited ?? facts.spec, turn.nowMs);
@@ -31,6 +31,7 @@ export function replay(state: NamespaceState, command: Extract<Command, { type: 
   const resting = waitsFor.length > 0 ? ({ reason: "dependencies" } as const) : afterDependencies({ spec }, turn.nowMs);
   const life = { facts: { ...facts, spec }, respecified, resting, waitsFor };
   turn.record({ type: "task.replayed", ...life, atMs: turn.nowMs });
+  if (respecified) turn.admitted.push({ num: facts.num, spec, body });
   return DONE;
 }
 

@@ -4,7 +4,7 @@ import { type Command, DONE, type Reply } from "./command.ts";
 import type { Pool } from "./pool.ts";
 import type { FingerprintOf } from "./quarantined.ts";
 import type { NamespaceState } from "./state.ts";
-import type { Task, TaskSpec } from "./task.ts";
+import type { Task, TaskBody, TaskSpec } from "./task.ts";
 import type { Turn } from "./turn.ts";
 
 /** Payloads per pool; beyond, the oldest is let go. */
@@ -19,9 +19,13 @@ export function quarantine(state: NamespaceState, { spec }: Pick<Task, "spec">, 
   if (pool.quarantine.size > QUARANTINE_LIMIT && oldest !== undefined) release(pool, oldest, turn);
 }
 
-export function refuseQuarantined(pool: Pool, spec: TaskSpec, fingerprintOf: FingerprintOf | undefined): void {
+export function refuseQuarantined(
+  pool: Pool,
+  { spec, body }: { readonly spec: TaskSpec; readonly body: TaskBody },
+  fingerprintOf: FingerprintOf | undefined,
+): void {
   if (pool.quarantine.size === 0 || fingerprintOf === undefined) return;
-  const fingerprint = fingerprintOf(spec);
+  const fingerprint = fingerprintOf(spec, body);
   const quarantined = pool.quarantine.get(fingerprint);
   if (quarantined === undefined) return;
   throw new PoolError("quarantined", `pool ${pool.id} does not take this: task ${quarantined.by} killed its agents`, {

@@ -1,6 +1,6 @@
 /** A payload that a pool does not take. */
 import type { PoolId, TaskId } from "../base/ids.ts";
-import type { TaskSpec } from "./task.ts";
+import type { TaskBody, TaskSpec } from "./task.ts";
 
 export interface Quarantined {
   readonly pool: PoolId;
@@ -11,5 +11,5 @@ export interface Quarantined {
   readonly atMs: number;
 }
 
-/** The fingerprint of a submission's payload. Called only where something is in quarantine. */
-export type FingerprintOf = (spec: TaskSpec) => string;
+/** The fingerprint of what a task consists of. Called only where something is in quarantine. */
+export type FingerprintOf = (spec: TaskSpec, body: TaskBody) => string;

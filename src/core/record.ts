@@ -1,7 +1,14 @@
 /** The durable part of a task, as a store keeps it and gives it back. */
 import type { AgentId, TaskId } from "../base/ids.ts";
 import type { Spent } from "./spend.ts";
-import type { Attempt, Awaited, EngineDeaths, Lease, Priority, Settlement, Task, TaskSpec } from "./task.ts";
+import type { Attempt, Awaited, EngineDeaths, Lease, Priority, Settlement, Task, TaskBody, TaskSpec } from "./task.ts";
+
+/** What comes with an admission, and never changes in that life. */
+export interface Admitted {
+  readonly num: number;
+  readonly spec: TaskSpec;
+  readonly body: TaskBody;
+}
 
 /** What changes of an open task. Narrow: the spec is written once, beside it. */
 export interface OpenFacts {

@@ -66,6 +66,8 @@ export interface TaskBody {
   readonly rest?: string | undefined;
 }
 
+export const NO_BODY: TaskBody = {};
+
 /** The values inside `TaskBody.rest`. */
 export interface TaskBodyRest {
   readonly input?: Json | undefined;

@@ -4,6 +4,7 @@ import type { Random } from "../base/random.ts";
 import { apply } from "./apply/apply.ts";
 import type { Effect } from "./effect.ts";
 import { type DurableEvent, type Event, isDurable, isNotice, type Notice } from "./event.ts";
+import type { Admitted } from "./record.ts";
 import type { NamespaceState } from "./state.ts";
 
 function taskOf(event: DurableEvent): TaskId | undefined {
@@ -20,6 +21,8 @@ export class Turn {
   /** The durable ones and, among them, the volatile ones that are worth telling. */
   readonly told: (DurableEvent | Notice)[] = [];
   readonly effects: Effect[] = [];
+  /** What was admitted, with what only its agent reads. */
+  readonly admitted: Admitted[] = [];
   /** Tasks that were found to be poison: the engine quarantines what they consist of before the commit. */
   readonly poisoned: TaskId[] = [];
   /** Tasks that durable events of this turn touched. */

@@ -7,7 +7,7 @@ import type { KeyRecord } from "../core/retired.ts";
 import { WHOLE_POOL } from "../core/spend.ts";
 import type { NamespaceState } from "../core/state.ts";
 import type { Turn } from "../core/turn.ts";
-import type { Admitted, Commit, PoolRecord, SettledRow } from "../stores/store.ts";
+import type { Commit, PoolRecord, SettledRow } from "../stores/store.ts";
 import type { Payloads } from "./payloads.ts";
 
 /** What a turn is built from. */
@@ -18,9 +18,8 @@ interface Parts {
   readonly firstSeq: number;
 }
 
-/** All or nothing of this is stored. Takes the bodies and results that belong to it out of `payloads`. */
+/** All or nothing of this is stored. Bodies of what was admitted are at hand from now on; results are taken out of `payloads`. */
 export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Commit {
-  const admitted: Admitted[] = [];
   const reopened: Commit["reopened"][number][] = [];
   const pools: Commit["pools"][number][] = [];
   const agents: Commit["agents"][number][] = [];
@@ -37,15 +36,8 @@ export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Comm
   };
   for (const event of turn.durable) {
     switch (event.type) {
-      case "task.submitted":
-        admitted.push({ num: event.num, spec: event.spec, body: payloads.admit(event.spec) });
-        break;
       case "task.replayed":
         reopened.push({ num: event.facts.num, id: event.facts.spec.id });
-        if (event.respecified) {
-          const { num, spec } = event.facts;
-          admitted.push({ num, spec, body: payloads.takeReplay(spec.id) ?? {} });
-        }
         break;
       case "dead_letter.dropped":
         dropped.push({ num: event.num, id: event.id });
@@ -108,6 +100,8 @@ export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Comm
       default:
     }
   }
+  const { admitted } = turn;
+  for (const { spec, body } of admitted) payloads.keep(spec.id, body);
   const { open, settled } = touched(turn, state, payloads);
   const facts = {
     admitted,

@@ -34,7 +34,6 @@ export class Handed implements Asker, SettlementListener {
   }
 
   refused(error: unknown): void {
-    this.#frame.payloads.withdraw(this.#spec);
     countRefusal(this.#frame, this.#spec.pool, error);
     this.#ends.refused(error);
   }

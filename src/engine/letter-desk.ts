@@ -1,6 +1,5 @@
 /** What becomes of dead letters: replayed, with changes or without, or discarded. */
 import { asTaskId, type TaskId } from "../base/ids.ts";
-import type { FingerprintOf } from "../core/quarantined.ts";
 import type { Frame } from "./frame.ts";
 import { parseWith } from "./options/parse.ts";
 import { type EditInput, editSchema } from "./options/task.ts";
@@ -21,23 +20,19 @@ export class LetterDesk {
     const taskId = asTaskId(id);
     const changes = edit === undefined ? undefined : parseWith(editSchema, edit, "edit");
     return this.#letter(taskId, async () => {
-      const { loop, store, payloads, reader } = this.#frame;
+      const { loop, store, reader } = this.#frame;
       const entry = await store.entry(taskId);
       const before = entry === undefined ? undefined : { spec: entry.facts.spec, body: entry.body };
       const after = before === undefined || changes === undefined ? before : editedTask(before, changes);
       const fingerprint = before === undefined ? undefined : payloadFingerprint(before.spec, before.body);
-      if (after !== undefined) payloads.offerReplay(taskId, after.body);
-      try {
-        const shown = await loop.stubs.lookUp([taskId], [], (known) => {
-          const edited = changes === undefined ? undefined : after?.spec;
-          const fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, after?.body ?? {});
-          const command = { type: "replay", taskId, known, edited, fingerprint, fingerprintOf } as const;
-          return loop.askThen(command, () => reader.openNow(taskId, after?.body));
-        });
-        return shown ?? (await reader.task(taskId));
-      } finally {
-        payloads.takeReplay(taskId);
-      }
+      const shown = await loop.stubs.lookUp([taskId], [], (known) => {
+        const edited = changes === undefined ? undefined : after?.spec;
+        const payload = { body: after?.body, fingerprint, fingerprintOf: payloadFingerprint };
+        return loop.askThen({ type: "replay", taskId, known, edited, ...payload }, () =>
+          reader.openNow(taskId, after?.body),
+        );
+      });
+      return shown ?? (await reader.task(taskId));
     });
   }
 

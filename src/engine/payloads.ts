@@ -1,6 +1,6 @@
 /** Bodies of open tasks and results not yet stored, in memory: the hot ones at hand, the rest in the store. */
 import type { TaskId } from "../base/ids.ts";
-import type { TaskBody, TaskSpec } from "../core/task.ts";
+import type { TaskBody } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 
 /** UTF-16 units kept; beyond, the oldest bodies are read from the store when they are needed. */
@@ -9,48 +9,15 @@ const CACHE_LIMIT = 64 * 1_048_576;
 const sizeOf = (body: TaskBody): number => (body.prompt?.length ?? 0) + (body.rest?.length ?? 0);
 
 export class Payloads {
-  readonly #offered = new Map<TaskSpec, TaskBody>();
   readonly #bodies = new Map<TaskId, TaskBody>();
-  readonly #replays = new Map<TaskId, TaskBody>();
   readonly #results = new Map<number, string>();
   #held = 0;
 
-  /**
-   * The body of a task that asks to be admitted, until it is or `withdraw`. By the spec itself: another may ask under
-   * the same id.
-   */
-  offer(spec: TaskSpec, body: TaskBody): void {
-    this.#offered.set(spec, body);
-  }
-
-  offered(spec: TaskSpec): TaskBody | undefined {
-    return this.#offered.get(spec);
-  }
-
-  /** It does not ask any more. */
-  withdraw(spec: TaskSpec): void {
-    this.#offered.delete(spec);
-  }
-
-  /** The body of a dead letter that asks for a new life, until `takeReplay`. */
-  offerReplay(id: TaskId, body: TaskBody): void {
-    this.#replays.set(id, body);
-  }
-
-  takeReplay(id: TaskId): TaskBody | undefined {
-    const body = this.#replays.get(id);
-    this.#replays.delete(id);
-    return body;
-  }
-
   /** The task was admitted: its body is being given to the store. */
-  admit(spec: TaskSpec): TaskBody {
-    const body = this.#offered.get(spec) ?? {};
-    this.#offered.delete(spec);
-    this.drop(spec.id);
-    this.#bodies.set(spec.id, body);
+  keep(id: TaskId, body: TaskBody): void {
+    this.drop(id);
+    this.#bodies.set(id, body);
     this.#held += sizeOf(body);
-    return body;
   }
 
   body(id: TaskId): TaskBody | undefined {

@@ -3,7 +3,6 @@ import { sleep } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asTaskId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
-import type { FingerprintOf } from "../core/quarantined.ts";
 import { notFound } from "../core/settle.ts";
 import type { FinalStatus } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
@@ -39,8 +38,6 @@ interface Taken {
 
 export class TaskDesk {
   readonly #frame: Frame;
-  /** Of submissions that are under way. */
-  readonly #fingerprintOf: FingerprintOf = (spec) => payloadFingerprint(spec, this.#frame.payloads.offered(spec) ?? {});
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -66,7 +63,7 @@ export class TaskDesk {
   run(pool: string, input: TaskInput, ends: Ends, { signal }: Patience = {}): void {
     const submission = this.#submission(pool, input, "", true);
     const { spec, body, idGiven } = submission;
-    const { payloads, loop, state, reserve } = this.#frame;
+    const { loop, state, reserve } = this.#frame;
     const refusal = reserve.refusal();
     if (refusal !== undefined) {
       ends.refused(refusal);
@@ -77,10 +74,8 @@ export class TaskDesk {
       void this.#runLater(submission, ends, signal);
       return;
     }
-    payloads.offer(spec, body);
-    const fingerprintOf = this.#fingerprintOf;
-    const command = { type: "submit", specs: [spec], partial: false, known: NOTHING_KNOWN, fingerprintOf } as const;
-    loop.post(command, new Handed(this.#frame, spec, ends));
+    const asked = { specs: [spec], bodies: [body], partial: false, fingerprintOf: payloadFingerprint };
+    loop.post({ type: "submit", ...asked, known: NOTHING_KNOWN }, new Handed(this.#frame, spec, ends));
   }
 
   async #runLater(submission: Submission, ends: Ends, signal: AbortSignal | undefined): Promise<void> {
@@ -148,11 +143,11 @@ export class TaskDesk {
       for (const dependency of dependencies) ids.add(dependency);
       if (idempotencyKey !== undefined) keys.push(idempotencyKey);
     }
-    for (const { spec, body } of submissions) this.#frame.payloads.offer(spec, body);
-    const fingerprintOf = this.#fingerprintOf;
+    const bodies = submissions.map(({ body }) => body);
+    const asked = { specs, bodies, partial, fingerprintOf: payloadFingerprint };
     try {
       return await this.#frame.loop.stubs.lookUp([...ids], keys, async (known) => {
-        const reply = await this.#ask({ type: "submit", specs, partial, known, fingerprintOf }, { signal, show });
+        const reply = await this.#ask({ type: "submit", ...asked, known }, { signal, show });
         if (reply.type !== "submitted") throw new TypeError("a submission is answered by its items");
         for (const item of reply.items) if ("error" in item) countRefusal(this.#frame, specs[0]?.pool, item.error);
         return reply.items;
@@ -160,8 +155,6 @@ export class TaskDesk {
     } catch (error) {
       countRefusal(this.#frame, specs[0]?.pool, error);
       throw error;
-    } finally {
-      for (const spec of specs) this.#frame.payloads.withdraw(spec);
     }
   }
 

@@ -10,11 +10,11 @@ import type { DurableEvent } from "../core/event.ts";
 import type { Gate } from "../core/gate.ts";
 import type { PoolMode, PoolOptions } from "../core/pool.ts";
 import type { Quarantined } from "../core/quarantined.ts";
-import type { OpenFacts, SettledFacts } from "../core/record.ts";
+import type { Admitted, OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord, OldTask } from "../core/retired.ts";
 import type { Schedule } from "../core/schedule.ts";
 import type { SpendWindow } from "../core/spend.ts";
-import type { FinalStatus, TaskBody, TaskSpec } from "../core/task.ts";
+import type { FinalStatus, TaskBody } from "../core/task.ts";
 
 /**
  * One turn's facts, kept all or none, in the order `reopened`, `admitted`, `open`, `settled`, `dropped`. An `admitted` task with a
@@ -62,11 +62,7 @@ export interface Commit {
   readonly schedules?: readonly { readonly id: string; readonly record: Schedule | null }[] | undefined;
 }
 
-export interface Admitted {
-  readonly num: number;
-  readonly spec: TaskSpec;
-  readonly body: TaskBody;
-}
+export type { Admitted } from "../core/record.ts";
 
 export interface SettledRow {
   readonly facts: SettledFacts;
