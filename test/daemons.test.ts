@@ -97,6 +97,41 @@ test("S2-01 daemon i is called daemon_i and listens on base port + i", async () 
   await remove("ports");
 });
 
+test("a daemon that has had its share of attempts is started anew, and no task is lost or charged for it", async () => {
+  await make({ id: "recycled", size: fixed(1), daemon: { ...daemon(), recycleAfter: 2 } });
+  const tasks: TaskView[] = [];
+  for (let n = 0; n < 5; n++) tasks.push(await run("recycled", "facts"));
+  expect(tasks.map(({ status, attemptCount }) => [status, attemptCount])).toEqual(Array(5).fill(["completed", 1]));
+  const pids = tasks.map(({ result }) => (result as { pid: number }).pid);
+  expect(pids[1]).toBe(pids[0]);
+  expect(pids[3]).toBe(pids[2]);
+  expect(new Set(pids).size).toBe(3);
+  const { daemon_restarts, failed_requests } = await health("recycled");
+  expect([daemon_restarts, failed_requests]).toEqual([2, 0]);
+  await remove("recycled");
+});
+
+test.runIf(process.platform === "linux")(
+  "a daemon that holds too much memory is started anew once it is empty",
+  async () => {
+    await make({ id: "grown", size: fixed(1), daemon: { ...daemon(), memoryLimitMb: 300 } });
+    const first = await run("grown", "grow 1");
+    expect((await run("grown", "grow 1")).result).toBe(first.result);
+    expect((await run("grown", "grow 400")).result).toBe(first.result);
+    expect((await run("grown", "grow 1")).result).not.toBe(first.result);
+    expect(await health("grown")).toMatchObject({ daemon_restarts: 1, failed_requests: 0 });
+    await remove("grown");
+  },
+);
+
+test.each([
+  [{ recycleAfter: 0 }, "daemon.recycleAfter"],
+  [{ memoryLimitMb: 0 }, "daemon.memoryLimitMb"],
+])("%j is refused by its path", async (options, path) => {
+  const { status, body } = await make({ id: "worn", daemon: { ...daemon(), ...options } });
+  expect([status, body.code, body.path]).toEqual([422, "invalid", path]);
+});
+
 test.each([
   [{ size: fixed(101) }, "size.max"],
   [{ size: { min: 0 } }, "size.min"],

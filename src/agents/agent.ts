@@ -80,6 +80,8 @@ export interface AgentDriver {
    * stopped (SIGSTOP).
    */
   alive(): boolean;
+  /** Why it had better be started anew; undefined while it need not, or when the kind has nothing that wears out. */
+  worn?(): string | undefined;
   /** What it has written, the last of it; undefined when the kind has no output that we see. */
   readonly log?: LogTail;
   /** Stops it for a restart or a removal: asks, then kills after `stopMs`; resolves when it is gone. Safe to call twice. */

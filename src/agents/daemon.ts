@@ -8,6 +8,7 @@ import { type HttpCall, type HttpEnd, httpCall } from "./http-call.ts";
 import { endOfAnswer } from "./http-outcome.ts";
 import { LogTail } from "./log-tail.ts";
 import type { ProcessContext } from "./process-context.ts";
+import { residentBytes } from "./process-state.ts";
 import { cancelled, failed, killed, RESULT_LIMIT_BYTES, released, tooLarge } from "./run-end.ts";
 import { encodeRequest } from "./run-request.ts";
 import { within } from "./within.ts";
@@ -29,6 +30,8 @@ const DEATH_NOTICE_MS = 500;
 /** A kept connection that turns out to be closed does so at once; what breaks later was at work. Milliseconds. */
 const STALE_CONNECTION_MS = 1_000;
 
+const MEGABYTE = 1_048_576;
+
 /** From one `start` to the death or the `close` that follows. */
 interface Term {
   closed: boolean;
@@ -44,6 +47,8 @@ class Daemon implements DaemonDriver {
   #port: number | undefined;
   #term: Term = { closed: true };
   #process: DaemonProcess | undefined;
+  /** Attempts that its process was given. */
+  #given = 0;
   /** Resolves when the death of the latest term has been told. */
   #life: Promise<void> = Promise.resolve();
   #closing: Promise<void> = Promise.resolve();
@@ -78,6 +83,7 @@ class Daemon implements DaemonDriver {
       if (process?.isDead) await told;
       return released("the daemon was not running");
     }
+    this.#given += 1;
     const end = await this.#post(process, attempt, attempt.signal);
     switch (end.name) {
       case "answered":
@@ -106,6 +112,15 @@ class Daemon implements DaemonDriver {
     return this.#process?.isRunning() ?? false;
   }
 
+  worn(): string | undefined {
+    const { recycleAfter = Number.POSITIVE_INFINITY, memoryLimitMb } = this.#options;
+    if (this.#given >= recycleAfter) return `it was given ${this.#given} attempts, ${recycleAfter} are its share`;
+    const { pid } = this;
+    const bytes = memoryLimitMb === undefined || pid === undefined ? undefined : residentBytes(pid);
+    if (memoryLimitMb === undefined || bytes === undefined || bytes <= memoryLimitMb * MEGABYTE) return undefined;
+    return `it holds ${Math.ceil(bytes / MEGABYTE)} MB, ${memoryLimitMb} are its limit`;
+  }
+
   close(): Promise<void> {
     this.#term.closed = true;
     this.#closing = this.#close(this.#life);
@@ -128,6 +143,7 @@ class Daemon implements DaemonDriver {
     const place = { ordinal: this.identity.ordinal, port, directory: this.#directory };
     const process = new DaemonProcess(place, this.#options, { ...this.#context, log: this.log });
     this.#process = process;
+    this.#given = 0;
     if (term.closed) await process.stop();
     const end = await process.live(() => events.ready());
     tell(events, process.isStopping ? { ...end, asked: true } : end, process.tail.lines());

@@ -8,6 +8,16 @@ export function isRunning(pid: number): boolean {
   return process.platform !== "linux" && exists(pid);
 }
 
+/** What a process holds of the machine's memory, in bytes; undefined where the system does not tell. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The letter of /proc/<pid>/stat; undefined when there is none. */
 function processState(pid: number): string | undefined {
   try {

@@ -87,6 +87,10 @@ export interface DaemonOptions {
   readonly link: readonly string[];
   /** Sent as a bearer token with every request to the daemon. */
   readonly token?: string | undefined;
+  /** A process that holds more memory than this is started anew once it is empty. Megabytes; undefined = any. */
+  readonly memoryLimitMb?: number | undefined;
+  /** A process that has been handed so many attempts is started anew once it is empty. Undefined = never. */
+  readonly recycleAfter?: number | undefined;
 }
 
 /** How a command agent runs one process per attempt. */

@@ -34,6 +34,8 @@ export interface CrewOptions {
   /** Asked before the built-in kinds. */
   readonly drivers?: ((identity: Agent["identity"]) => AgentDriver | undefined) | undefined;
   readonly tell: (command: Command) => void;
+  /** An agent had better be started anew once it is empty. */
+  readonly recycle: (id: AgentId) => void;
   /** A result that a report is about to bring. */
   readonly keepResult: (fence: number, result: string) => void;
   readonly log: (event: LogEvent) => void;
@@ -44,6 +46,8 @@ interface Member {
   probing: Timer | undefined;
   /** What its driver has told last, since it was asked to start. */
   state: "down" | "starting" | "up";
+  /** It is to be started anew, or is on the way. */
+  isWorn: boolean;
 }
 
 /** The key of `functions`: an agent's name, or the place of its entry when that has none. */
@@ -91,6 +95,7 @@ export class Crew {
     member.driver.start({
       ready: () => {
         member.state = "up";
+        member.isWorn = false;
         tell({ type: "agent_ready", agentId: id });
         this.#probeLater(id, member);
       },
@@ -105,7 +110,7 @@ export class Crew {
   async #hire({ identity }: Agent): Promise<Member | undefined> {
     const driver = await this.#driverFor(identity);
     if (driver === undefined || this.#closed) return undefined;
-    const member: Member = { driver, probing: undefined, state: "down" };
+    const member: Member = { driver, probing: undefined, state: "down", isWorn: false };
     this.#members.set(identity.id, member);
     return member;
   }
@@ -179,7 +184,19 @@ export class Crew {
     }
     const run = new CrewRun(leased, task, { startedAtMs, tell: this.#tellProgress });
     this.#runs.set(leased.fence, run);
-    void member.driver.run(run).then((end) => this.#ended(run, end));
+    void member.driver.run(run).then((end) => {
+      this.#ended(run, end);
+      if (member.driver.worn !== undefined) this.#recycleWorn(leased.agentId, member);
+    });
+  }
+
+  /** After the report of its last attempt, so that it is given no other. */
+  #recycleWorn(agentId: AgentId, member: Member): void {
+    const reason = member.isWorn || member.state !== "up" ? undefined : member.driver.worn?.();
+    if (reason === undefined) return;
+    member.isWorn = true;
+    this.#options.log({ level: "info", event: "agent.recycled", agentId, reason });
+    this.#options.recycle(agentId);
   }
 
   readonly #tellProgress = ({ leased: { taskId, fence } }: CrewRun, progress: Json): void => {
@@ -254,7 +271,9 @@ export class Crew {
     member.probing?.cancel();
     member.probing = clock.timer(probe.intervalMs, () => {
       void this.#probe(agentId, driver, probe.timeoutMs).then(() => {
-        if (this.#members.get(agentId) === member) this.#probeLater(agentId, member);
+        if (this.#members.get(agentId) !== member) return;
+        this.#recycleWorn(agentId, member);
+        this.#probeLater(agentId, member);
       });
     });
   }

@@ -78,6 +78,8 @@ export interface LocalEngine extends Engine {
 
 /** How long a closing engine lets its work finish when nothing is said. */
 const CLOSE_DRAIN_MS = 5_000;
+/** What runs beside on an agent that is recycled may take so long; then it is given back. */
+const RECYCLE_DRAIN_MS = 30_000;
 
 interface CloseOptions {
   readonly drainMs?: number | undefined;
@@ -173,6 +175,11 @@ class RunningEngine implements LocalEngine {
       classifiers,
       drivers: options.drivers,
       tell: (command) => loop.tell(command),
+      recycle: (agentId) => {
+        // While the engine drains nobody is started anew.
+        if (state.draining !== undefined) return;
+        loop.tell({ type: "restart_agent", agentId, untilMs: turnClock.now() + RECYCLE_DRAIN_MS });
+      },
       keepResult: (fence, result) => payloads.keepResult(fence, result),
       log,
     });

@@ -45,6 +45,10 @@ export const daemonSchema = z.strictObject({
   logTemplate: text(4_096).optional(),
   link: z.array(text(4_096)).max(1_000).optional(),
   token: text(4_096).optional(),
+  /** More memory than a process may hold: it is started anew once it is empty. Where the system tells of it. */
+  memoryLimitMb: count(1, 1_048_576).optional(),
+  /** Attempts that a process is given before it is started anew. */
+  recycleAfter: count(1, 1_000_000_000).optional(),
 });
 
 const commandFields = {
