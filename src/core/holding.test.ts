@@ -180,3 +180,23 @@ test("a pool that is deleted while something is held back leaves nothing behind"
   world.advance(10 * SLOW_MS);
   expect(world.status("t")).toBe("cancelled");
 });
+
+test("also by its name in the pool, when its id is another", () => {
+  for (const preferredAgent of ["slow", "id-of-slow"]) {
+    const world = createWorld({ agents: [], pool: { strategy: "peak_ewma", holdBack: true, lease: LONG_LEASE } });
+    for (const name of ["fast", "slow"]) world.join({ name, id: `id-of-${name}` });
+    for (const [name, tookMs] of [
+      ["slow", SLOW_MS],
+      ["fast", FAST_MS],
+    ] as const) {
+      world.claim(`id-of-${name}`);
+      const id = world.submit({ preferredAgent: name });
+      world.advance(tookMs);
+      world.complete(id);
+    }
+    world.claim("id-of-fast");
+    world.submit({ id: "busy", preferredAgent: "fast" });
+    world.claim("id-of-slow");
+    expect(world.runner(world.submit({ preferredAgent }))).toBe("id-of-slow");
+  }
+});

@@ -314,3 +314,13 @@ test("a function's leases are kept whatever its probes say", () => {
   world.alive("ada");
   expect(world.lease("1")?.expiresAtMs).toBe(world.nowMs + TTL_MS);
 });
+
+test("an attempt that took too long says how long it might have taken, by its task's word or its pool's", () => {
+  const world = createWorld({ agents: ["ada", "bob"], pool: { timeoutMs: 700, retry: { maxAttempts: 1 } } });
+  world.submit({ id: "own", timeoutMs: 300 });
+  world.submit({ id: "pools" });
+  for (const id of ["own", "pools"]) world.start(id);
+  world.advance(700);
+  expect(world.task("own").attempts[0]?.error?.message).toBe("did not end within 300 ms");
+  expect(world.task("pools").attempts[0]?.error?.message).toBe("did not end within 700 ms");
+});

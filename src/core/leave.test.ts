@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { asAgentId } from "../base/ids.ts";
-import { createWorld, refusal, type World } from "../testing/world.ts";
+import { createWorld, MAIN, refusal, type World } from "../testing/world.ts";
 
 const restart = (world: World, name: string, forMs = 1_000) =>
   world.ask({ type: "restart_agent", agentId: asAgentId(name), untilMs: world.nowMs + forMs });
@@ -131,4 +131,37 @@ test("an agent that an operator has drained comes back from a restart drained", 
   ended(world, "ada");
   world.ready("ada");
   expect(world.agent("ada").lifecycle).toBe("draining");
+});
+
+test("one that is being stopped is not stopped twice, and one that is to go is not started again", () => {
+  const world = createWorld({ agents: [daemon("ada")] });
+  restart(world, "ada");
+  restart(world, "ada");
+  expect(world.effectsOf("stop_agent")).toHaveLength(1);
+  const sized = createWorld({ pool: { agents: [{ kind: "command", program: "cat" }], size: { default: 2, max: 8 } } });
+  sized.ask({ type: "scale", pool: MAIN, target: 2, by: "options" });
+  const ids = [...sized.state.agents.keys()];
+  for (const agentId of ids) sized.ask({ type: "agent_ready", agentId });
+  for (const _ of ids) sized.submit();
+  sized.ask({ type: "scale", pool: MAIN, target: 1 });
+  const going = ids.find((id) => sized.agent(id).identity.dismissed) ?? "";
+  restart(sized, going);
+  expect([sized.agent(going).leaving, sized.effectsOf("stop_agent")]).toEqual([undefined, []]);
+});
+
+test("an engine that stops starts nobody anew", () => {
+  const world = createWorld({ agents: [daemon("ada")] });
+  world.ask({ type: "drain", matching: true });
+  expect(refusal(() => restart(world, "ada")).code).toBe("shutting_down");
+});
+
+test("what has ended meanwhile is not given back when the time is over", () => {
+  const world = createWorld({ agents: [{ ...daemon("ada"), concurrency: 2 }] });
+  world.submit({ id: "late", timeoutMs: 500, maxAttempts: 1 });
+  world.submit({ id: "runs" });
+  for (const id of ["late", "runs"]) world.start(id);
+  restart(world, "ada", 1_000);
+  world.advance(1_000);
+  expect([world.status("late"), world.task("late").attempts.length]).toEqual(["failed", 1]);
+  expect(world.task("runs").attempts).toMatchObject([{ outcome: "released", error: { code: "agent_restarted" } }]);
 });

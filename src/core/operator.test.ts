@@ -314,3 +314,17 @@ describe("reset", () => {
     expect([world.agent("ada").health, world.status("t")]).toEqual(["unhealthy", "leased"]);
   });
 });
+
+test("what runs on an agent that was failed keeps its slot until it is known to have ended", () => {
+  const world = createWorld({ agents: ["ada"] });
+  world.submit({ id: "t", maxAttempts: 1 });
+  world.ask({ type: "fail_agent", agentId: asAgentId("ada"), reason: "sick" });
+  expect(world.task("t").attempts).toMatchObject([
+    { outcome: "lost", error: { code: "agent_failed", message: "sick" } },
+  ]);
+  world.ask({ type: "recover_agent", agentId: asAgentId("ada") });
+  world.submit({ id: "next" });
+  expect(world.status("next")).toBe("agent");
+  world.endRun("ada", "t");
+  expect(world.status("next")).toBe("leased");
+});

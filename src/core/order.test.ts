@@ -239,3 +239,30 @@ test("whatever waits, the next to run is the smallest by rank and age among all"
     { numRuns: 60 },
   );
 });
+
+test("a replayed dead letter goes first in its priority, and makes that neither sooner nor later than others", () => {
+  const world = createWorld({ agents: ["ada"], pool: { ageing: { stepMs: 1_000 } } });
+  world.submit({ id: "letter", priority: 3 });
+  world.fail("letter", { blame: "task" });
+  world.submit({ id: "runs" });
+  world.submit({ id: "old", priority: 3 });
+  world.advance(1_500);
+  world.submit({ id: "newer", priority: 2 });
+  world.advance(1_500);
+  world.replay("letter");
+  for (const id of ["runs", "letter", "old", "newer"]) world.complete(id);
+  // `old` is so old that its priority is next; within it the replayed one goes first.
+  expect(world.order).toEqual(["letter", "runs", "letter", "old", "newer"]);
+});
+
+test("a replayed dead letter does not go before an older task of a more urgent priority", () => {
+  const world = createWorld({ agents: ["ada"], pool: { ageing: { stepMs: 1_000 } } });
+  world.submit({ id: "letter", priority: 3 });
+  world.fail("letter", { blame: "task" });
+  world.submit({ id: "runs" });
+  world.advance(1_000);
+  world.submit({ id: "urgent", priority: 2 });
+  world.replay("letter");
+  for (const id of ["runs", "urgent", "letter"]) world.complete(id);
+  expect(world.order.slice(2)).toEqual(["urgent", "letter"]);
+});

@@ -274,3 +274,19 @@ describe("a batch", () => {
     expect(world.submitBatch(tasks(3), { partial: true }).map((item) => "error" in item)).toEqual([false, true, true]);
   });
 });
+
+test.each([
+  ["is drained", "drain_pool"],
+  ["is deleted", "delete_pool"],
+] as const)(
+  "whoever waits for a pool that %s is refused at once; those who wait for another go on waiting",
+  (_, type) => {
+    const world = full();
+    const other = world.addPool({ id: "other", queue: { limit: 0, overflow: "wait" } });
+    ask(world, 1, [{}]);
+    ask(world, 2, [{ pool: other }]);
+    expect([told(world, 1), told(world, 2)]).toEqual([undefined, undefined]);
+    world.ask({ type, pool: MAIN });
+    expect([told(world, 1), told(world, 2)]).toEqual(["not_running", undefined]);
+  },
+);

@@ -107,3 +107,24 @@ test("also one that is replayed in the very instant in which it failed", () => {
     false,
   ]);
 });
+
+test("nobody overtakes those who wait for the budget, though it has grown meanwhile", () => {
+  const world = createWorld({
+    agents: AGENTS,
+    pool: {
+      retry: { budget: { ratio: 0.5, windowMs: 600_000, floor: 0 }, maxAttempts: 20 } as never,
+      lease: { ttlMs: 3_600_000 },
+    },
+  });
+  const [first, second] = [world.submit(), world.submit()];
+  world.fail(first);
+  expect(world.status(first)).toBe("leased");
+  world.fail(second);
+  expect(world.status(second)).toBe("retry");
+  const third = world.submit();
+  world.submit();
+  world.fail(third);
+  expect([world.status(second), world.status(third)]).toEqual(["retry", "retry"]);
+  world.advance(100_000);
+  expect([world.status(second), world.status(third)]).toEqual(["leased", "retry"]);
+});
