@@ -1,55 +1,17 @@
 /** Agents administered through HTTP: real children where a child matters, remote agents elsewhere. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { asPoolId } from "../src/base/ids.ts";
 import type { LocalEngine } from "../src/engine/engine.ts";
-import { openEngine } from "../src/engine/open.ts";
-import type { Engine } from "../src/engine/troupe.ts";
 import type { AgentView, ExplainView, IsolationView, PoolMetricsView, TaskView } from "../src/engine/view.ts";
-import { type HttpServer, serveHttp } from "../src/interfaces/http/server.ts";
-import { createMemoryStore } from "../src/stores/memory.ts";
+import { daemonOf, KEY, type Problem, served } from "./served.ts";
 
-const KEY = "a-key-for-tests";
 /** How long a child may take to come or go on a busy machine. */
 const SOON = { timeout: 20_000 };
-const DAEMON = resolve("test/fixtures/agents/daemon.mjs");
 const COMMAND = resolve("test/fixtures/agents/command.mjs");
-const dir = mkdtempSync(join(tmpdir(), "troupe-agents-"));
-let engine: Engine;
-let http: HttpServer;
-
-beforeAll(async () => {
-  engine = await openEngine({ store: createMemoryStore(), dataDir: dir });
-  http = await serveHttp({ engine, host: "127.0.0.1", port: 0, auth: { key: KEY } });
-});
-
-afterAll(async () => {
-  await engine.close({ drainMs: 0 });
-  await http.close();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-interface Answer<T> {
-  readonly status: number;
-  readonly body: T;
-}
-
-interface Problem {
-  readonly code: string;
-  readonly path?: string;
-  readonly detail: string;
-}
-
-async function ask<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-  const response = await fetch(http.url + path, {
-    method,
-    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as T };
-}
+const server = served("agents");
+const { ask, dir } = server;
 
 let pools = 0;
 
@@ -62,11 +24,7 @@ async function aPool(options: object = {}): Promise<string> {
   return id;
 }
 
-const daemon = (...options: string[]) => ({
-  program: process.execPath,
-  args: [DAEMON, "{port}", ...options],
-  basePort: 0,
-});
+const daemon = (...options: string[]) => daemonOf(options);
 const fixed = (count: number) => ({ min: count, default: count, max: count });
 const daemons = (count: number, ...options: string[]): Promise<string> =>
   aPool({
@@ -379,7 +337,7 @@ describe("logs", () => {
     await expect.poll(async () => (await logs()).next, SOON).toBe(4);
     expect((await logs(`?after=${next}`)).lines).toHaveLength(2);
     expect(await logs("?after=4")).toEqual({ lines: [], next: 4 });
-    const text = await fetch(`${http.url}/v1/agents/${id}/logs?after=3`, {
+    const text = await fetch(`${server.url}/v1/agents/${id}/logs?after=3`, {
       headers: { authorization: `Bearer ${KEY}`, accept: "text/plain, application/json" },
     });
     expect([text.headers.get("content-type"), await text.text()]).toEqual([
@@ -444,7 +402,7 @@ describe("POST /v1/pools/{pool}/agents of other kinds", () => {
       });
       await ask("DELETE", `/v1/agents/${body.id}`);
     }
-    const { state } = engine as LocalEngine;
+    const { state } = server.engine as LocalEngine;
     expect(state.pools.get(asPoolId(pool))?.options.agents.map(({ name }) => name)).toEqual(["stays", "c2"]);
   });
 

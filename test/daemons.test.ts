@@ -1,45 +1,12 @@
 /** Pools of supervised daemons, seen through HTTP: real children, real ports, real deaths. */
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { openEngine } from "../src/engine/open.ts";
-import type { Engine } from "../src/engine/troupe.ts";
+import { expect, test } from "vitest";
 import type { PoolHealthView, TaskView } from "../src/engine/view.ts";
-import { type HttpServer, serveHttp } from "../src/interfaces/http/server.ts";
-import { createMemoryStore } from "../src/stores/memory.ts";
+import { daemonOf, type Problem, served } from "./served.ts";
 
-const KEY = "a-key-for-tests";
-const DAEMON = resolve("test/fixtures/agents/daemon.mjs");
-const dir = mkdtempSync(join(tmpdir(), "troupe-daemons-"));
-let engine: Engine;
-let http: HttpServer;
+const { ask } = served("daemons");
 
-beforeAll(async () => {
-  engine = await openEngine({ store: createMemoryStore(), dataDir: dir });
-  http = await serveHttp({ engine, host: "127.0.0.1", port: 0, auth: { key: KEY } });
-});
-
-afterAll(async () => {
-  await engine.close({ drainMs: 0 });
-  await http.close();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-async function ask<T>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }> {
-  const response = await fetch(http.url + path, {
-    method,
-    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as T };
-}
-
-interface Problem {
-  readonly code: string;
-  readonly path?: string;
-  readonly detail: string;
+interface Unstarted extends Problem {
   readonly failures?: readonly {
     readonly agent: string;
     readonly reason: string;
@@ -47,16 +14,12 @@ interface Problem {
   }[];
 }
 
-const daemon = (...options: string[]) => ({
-  program: process.execPath,
-  args: [DAEMON, "{port}", ...options],
-  basePort: 0,
-});
+const daemon = (...options: string[]) => daemonOf(options);
 const fixed = (count: number) => ({ min: count, default: count, max: count });
 const quick = { delayMs: 0, jitter: "none" };
 
 const make = (pool: object) =>
-  ask<Problem>("POST", "/v1/pools", { agents: [{ kind: "daemon" }], restart: quick, ...pool });
+  ask<Unstarted>("POST", "/v1/pools", { agents: [{ kind: "daemon" }], restart: quick, ...pool });
 const remove = (id: string) => ask("DELETE", `/v1/pools/${id}?timeoutMs=0`);
 const health = async (id: string): Promise<PoolHealthView> =>
   (await ask<PoolHealthView>("GET", `/health/pool?pool=${id}`)).body;

@@ -1,50 +1,11 @@
 /** Sizes and presets through HTTP: real children, real ports. */
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { openEngine } from "../src/engine/open.ts";
-import type { Engine } from "../src/engine/troupe.ts";
+import { expect, test } from "vitest";
 import type { AgentView, PoolHealthView, PoolView, TaskView } from "../src/engine/view.ts";
-import { type HttpServer, serveHttp } from "../src/interfaces/http/server.ts";
-import { createMemoryStore } from "../src/stores/memory.ts";
+import { daemonOf, KEY, type Problem, served } from "./served.ts";
 
-const KEY = "a-key-for-tests";
-const DAEMON = resolve("test/fixtures/agents/daemon.mjs");
-const dir = mkdtempSync(join(tmpdir(), "troupe-sizes-"));
-let engine: Engine;
-let http: HttpServer;
-
-beforeAll(async () => {
-  engine = await openEngine({ store: createMemoryStore(), dataDir: dir });
-  http = await serveHttp({ engine, host: "127.0.0.1", port: 0, auth: { key: KEY } });
-});
-
-afterAll(async () => {
-  await engine.close({ drainMs: 0 });
-  await http.close();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-interface Answer<T> {
-  readonly status: number;
-  readonly body: T;
-}
-
-async function ask<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-  const response = await fetch(http.url + path, {
-    method,
-    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as T };
-}
-
-interface Problem {
-  readonly code: string;
-  readonly path?: string;
-}
+const server = served("sizes");
+const { ask } = server;
 
 interface Scaled {
   readonly size: number;
@@ -57,7 +18,7 @@ const scale = (id: string, to: object) => ask<Scaled & Problem>("POST", `/v1/poo
 const agents = async (id: string) => (await ask<{ items: AgentView[] }>("GET", `/v1/pools/${id}/agents`)).body.items;
 const health = async (id: string) => (await ask<PoolHealthView>("GET", `/health/pool?pool=${id}`)).body;
 const cat = { kind: "command", program: "cat" };
-const daemon = (basePort: number) => ({ program: process.execPath, args: [DAEMON, "{port}"], basePort });
+const daemon = (basePort: number) => daemonOf([], basePort);
 
 /** A port with `count` free ones from it on. */
 async function freeRange(count: number): Promise<number> {
@@ -170,7 +131,7 @@ test("S2-L04: a daemon pool grows on the next ports while others are served, and
 test("each change of size is an event with its reason", async () => {
   await make({ id: "told", agents: [cat], size: { default: 1, max: 4 } });
   const stop = new AbortController();
-  const response = await fetch(`${http.url}/v1/events`, {
+  const response = await fetch(`${server.url}/v1/events`, {
     headers: { authorization: `Bearer ${KEY}` },
     signal: stop.signal,
   });
