@@ -1,7 +1,7 @@
 /** Pools of supervised daemons, seen through HTTP: real children, real ports, real deaths. */
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
-import type { PoolHealthView, TaskView } from "../src/engine/view.ts";
+import type { PoolHealthView, PoolMemoryView, TaskView } from "../src/engine/view.ts";
 import { daemonOf, type Problem, served } from "./served.ts";
 
 const { ask } = served("daemons");
@@ -73,6 +73,25 @@ test("a daemon that has had its share of attempts is started anew, and no task i
   expect([daemon_restarts, failed_requests]).toEqual([2, 0]);
   await remove("recycled");
 });
+
+test.runIf(process.platform === "linux")(
+  "S2-24 S2-31 the memory of each daemon is told, and the limit if there is one",
+  async () => {
+    await make({ id: "told", size: fixed(2), daemon: daemon() });
+    await expect.poll(async () => (await health("told")).instances_healthy).toBe(2);
+    const { status, body } = await ask<PoolMemoryView>("GET", "/health/pool/memory?pool=told");
+    expect(status).toBe(200);
+    expect(body.instances.map(({ id, pid }) => [id, pid])).toEqual(
+      (await health("told")).instances.map(({ id, pid }) => [id, pid]),
+    );
+    const held = body.instances.map(({ memory_mb }) => memory_mb ?? 0);
+    for (const megabytes of held) expect(megabytes).toBeGreaterThan(5);
+    expect(body.total_mb).toBeCloseTo((held[0] ?? 0) + (held[1] ?? 0), 1);
+    expect(body.container_limit_mb ?? 1).toBeGreaterThan(0);
+    expect((await ask<Problem>("GET", "/health/pool/memory?pool=none")).status).toBe(404);
+    await remove("told");
+  },
+);
 
 test.runIf(process.platform === "linux")(
   "a daemon that holds too much memory is started anew once it is empty",

@@ -18,6 +18,13 @@ export function residentBytes(pid: number): number | undefined {
   }
 }
 
+/** What all processes here may hold together: the limit of the container, or of the group, if there is one. */
+export function memoryLimitBytes(): number | undefined {
+  const limit = process.constrainedMemory();
+  // Without a limit some systems name a number that no machine has.
+  return limit > 0 && limit < Number.MAX_SAFE_INTEGER ? limit : undefined;
+}
+
 /** The letter of /proc/<pid>/stat; undefined when there is none. */
 function processState(pid: number): string | undefined {
   try {

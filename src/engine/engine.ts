@@ -21,7 +21,7 @@ import { GateDesk, type GateFunction } from "./gate-desk.ts";
 import type { GateInput } from "./gate-options.ts";
 import type { Ends } from "./handed.ts";
 import { Handover } from "./handover.ts";
-import { engineHealth, poolHealth } from "./health.ts";
+import { engineHealth, poolHealth, poolMemory } from "./health.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { LetterDesk } from "./letter-desk.ts";
 import { Loop } from "./loop.ts";
@@ -47,7 +47,7 @@ import { taskEvents } from "./task-events.ts";
 import { type Fate, Terms } from "./term.ts";
 import type { Engine, EngineHealth, FailInput, JoinInput, ScaleInput, StopOptions, TaskFilter } from "./troupe.ts";
 import { TurnClock } from "./turn-clock.ts";
-import type { GateView, PoolHealthView, PoolView } from "./view.ts";
+import type { GateView, PoolHealthView, PoolMemoryView, PoolView } from "./view.ts";
 import { Waiters } from "./waiters.ts";
 import { WorkerDesk } from "./worker-desk.ts";
 
@@ -344,6 +344,10 @@ class RunningEngine implements LocalEngine {
 
   poolHealth(pool?: string): PoolHealthView {
     return poolHealth(this.#frame, pool);
+  }
+
+  poolMemory(pool?: string): PoolMemoryView {
+    return poolMemory(this.#frame, pool);
   }
 
   ready(): boolean {

@@ -21,6 +21,7 @@ import type {
   IsolationView,
   Page,
   PoolHealthView,
+  PoolMemoryView,
   PoolMetricsView,
   PoolView,
   QuarantineView,
@@ -294,6 +295,7 @@ export interface Engine {
   health(): EngineHealth;
   /** Without a pool, the sum of all. */
   poolHealth(pool?: string): PoolHealthView;
+  poolMemory(pool?: string): PoolMemoryView;
   /** True once the store is open and every pool of the file has had its agents ready. */
   ready(): boolean;
   /** Takes no more work, waits for what runs, keeps or cancels the rest, stops agents and store. Safe to call twice. */

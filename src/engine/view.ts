@@ -338,6 +338,14 @@ export interface PoolHealthView {
   }[];
 }
 
+/** What the processes of daemons hold of the machine's memory; null where the system does not tell. */
+export interface PoolMemoryView {
+  total_mb: number;
+  /** What all processes here may hold together, if there is a limit. */
+  container_limit_mb: number | null;
+  instances: { id: string; pid: number | null; memory_mb: number | null }[];
+}
+
 export interface Page<T> {
   items: T[];
   /** Give it as `cursor` to get what follows; absent at the end. */

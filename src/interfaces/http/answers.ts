@@ -22,6 +22,7 @@ import {
   type GateView,
   type IsolationView,
   type PoolHealthView,
+  type PoolMemoryView,
   type PoolMetricsView,
   type PoolView,
   type QuarantineView,
@@ -390,6 +391,17 @@ export const ANSWERS = {
         total_requests: count,
         failed_requests: count,
         busy: z.boolean(),
+      }),
+    ),
+  }),
+  PoolMemory: fieldsOf<PoolMemoryView>()({
+    total_mb: z.number().min(0),
+    container_limit_mb: z.number().min(0).nullable(),
+    instances: z.array(
+      fieldsOf<PoolMemoryView["instances"][number]>()({
+        id: text,
+        pid: count.nullable(),
+        memory_mb: z.number().min(0).nullable(),
       }),
     ),
   }),

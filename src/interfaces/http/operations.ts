@@ -85,6 +85,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     query: poolQuery,
     answers: { 200: "PoolHealth" },
   },
+  "GET /health/pool/memory": {
+    summary: "What the daemons of one pool, or of all, hold in memory",
+    query: poolQuery,
+    answers: { 200: "PoolMemory" },
+  },
   "POST /pool/reset-circuit-breakers": {
     summary: "Lets open breakers try at once",
     query: poolQuery,

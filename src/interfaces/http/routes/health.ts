@@ -20,5 +20,7 @@ export function addHealthRoutes(app: App, { engine, closing }: Doors): void {
     return c.json({ success: true, count });
   });
 
+  app.get("/health/pool/memory", (c) => c.json(engine.poolMemory(readQuery(c, poolQuery).pool)));
+
   app.get("/health/pool", (c) => c.json(engine.poolHealth(readQuery(c, poolQuery).pool)));
 }
