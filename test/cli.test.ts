@@ -268,6 +268,22 @@ describe("troupe config", () => {
     });
   });
 
+  test("its schema says what a file may hold, whatever the file here holds", async () => {
+    const { code, stdout } = await troupe(["config", "--schema"], { env: { TROUPE_CONFIG: "/no/such/file" } });
+    expect(code).toBe(0);
+    const schema = JSON.parse(stdout);
+    expect(schema).toMatchObject({
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      type: "object",
+      additionalProperties: false,
+    });
+    expect(Object.keys(schema.properties)).toEqual(["server", "pools"]);
+    const [list, map] = schema.properties.pools.anyOf[0].anyOf;
+    expect(list).toMatchObject({ type: "array", items: { required: ["id"], additionalProperties: false } });
+    expect(map.additionalProperties.anyOf[0].properties.queue.properties.limit).toMatchObject({ type: "integer" });
+    expect(await troupe(["config", "--schema", "--json"])).toMatchObject({ code: 0 });
+  });
+
   test("its human output is YAML in the shape of the file", async () => {
     const first = await troupe(["config", "--file", join(FIXTURES, "map.yaml")]);
     expect(first).toMatchObject({ code: 0, stderr: "" });

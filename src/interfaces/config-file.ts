@@ -47,6 +47,13 @@ const serverSchema = z.strictObject({
 /** `pools` is read apart, because it is a list or a map. */
 const fileSchema = z.strictObject({ server: z.unknown(), pools: z.unknown() }).partial();
 
+/** What a file may hold, as a JSON Schema: for editors, and for whoever writes files by program. */
+export function configFileSchema(): object {
+  const pools = z.union([z.array(poolSchema.required({ id: true })), z.record(z.string(), poolSchema.nullable())]);
+  const file = z.strictObject({ server: serverSchema.nullish(), pools: pools.nullish() });
+  return { title: "troupe.yaml", ...z.toJSONSchema(file, { io: "input", unrepresentable: "any" }) };
+}
+
 export interface ConfigFile {
   readonly server: z.output<typeof serverSchema>;
   readonly pools: readonly PoolOptionsInput[];

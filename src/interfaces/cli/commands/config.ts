@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { resolvePool } from "../../../engine/options/pool.ts";
 import { EVENT_LIMITS, eventLimits } from "../../../stores/event-limits.ts";
 import { loadConfig, type ServerConfig } from "../../config.ts";
+import { configFileSchema } from "../../config-file.ts";
 import { JSON_OPTION } from "../connect.ts";
 import { outputOf } from "../output.ts";
 
@@ -11,9 +12,15 @@ export function configCommand(): Command {
   return new Command("config")
     .description("check the configuration and print what is in effect, with all defaults")
     .option("--file <file>", "the file (TROUPE_CONFIG; ./troupe.yaml if it exists)")
+    .option("--schema", "print the JSON Schema of the file instead")
     .option(...JSON_OPTION)
-    .action((options: { file?: string }, command: Command) => {
+    .action((options: { file?: string; schema?: true }, command: Command) => {
       const output = outputOf(command);
+      if (options.schema === true) {
+        const schema = configFileSchema();
+        output.data(schema, () => JSON.stringify(schema, undefined, 2));
+        return;
+      }
       const config = loadConfig({ file: options.file, env: process.env });
       for (const warning of config.warnings) output.warning(warning);
       const shown = shownConfig(config);
