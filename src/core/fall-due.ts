@@ -72,7 +72,7 @@ export function fallDue(state: NamespaceState, entry: DueEntry, turn: Turn): voi
         const abandoned = agent.identity.kind === "function";
         freeHeldSlot(state, { agentId: entry.agentId, fence: entry.fence, abandoned }, turn);
       } else if (agent.runs.get(entry.fence)?.orphaned === true && !agent.findings.has("deaf")) {
-        const reason = "a run ignores its signal";
+        const reason = "a run goes on after its time";
         turn.record({ type: "agent.health", agentId: entry.agentId, source: "deaf", health: "degraded", reason });
       }
       break;

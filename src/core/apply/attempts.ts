@@ -179,8 +179,9 @@ function hold(state: NamespaceState, agent: Agent, run: Run, ends: { nowMs: numb
   agent.runs.set(fence, { ...run, orphaned: true });
   if (kind === "remote") state.due.add({ kind: "held", atMs: ends.leaseEndMs, agentId, fence, giveUp: true });
   if (kind !== "function") return;
-  const { stopMs, abandonMs } = poolOf(state, pool).options;
-  state.due.add({ kind: "held", atMs: ends.nowMs + stopMs, agentId, fence, giveUp: false });
+  const { abandonMs } = poolOf(state, pool).options;
+  // Whether it heeds its signal is not known before its run has ended.
+  state.due.add({ kind: "held", atMs: ends.nowMs, agentId, fence, giveUp: false });
   state.due.add({ kind: "held", atMs: ends.nowMs + abandonMs, agentId, fence, giveUp: true });
 }
 

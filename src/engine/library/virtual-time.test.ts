@@ -40,6 +40,32 @@ test("a call that has just been made runs out of time when time is moved on to i
   await pool.close();
 });
 
+test("a function that ignores its signal holds its slot, degraded, until it is given up; one that heeds it is well", async () => {
+  const clock = createVirtualClock();
+  const deaf = functionAgent("deaf", () => new Promise(() => {}));
+  const pool = await createPool({
+    clock,
+    agents: [deaf, functionAgent("good", forever)],
+    strategy: "round_robin",
+    timeoutMs: 1_000,
+    abandonMs: 2_000,
+    retry: { maxAttempts: 1 },
+  });
+  const shown = () => pool.agents().map(({ activity, health, stats }) => [activity, health, stats.abandoned]);
+  const calls = [pool.execute("x"), pool.execute("y")].map((call) => call.catch(({ code }) => code));
+  await clock.advance(1_000);
+  expect(await Promise.all(calls)).toEqual(["exhausted", "exhausted"]);
+  expect(shown()).toEqual([
+    ["busy", "degraded", 0],
+    ["idle", "healthy", 0],
+  ]);
+  await clock.advance(1_999);
+  expect(shown()[0]).toEqual(["busy", "degraded", 0]);
+  await clock.advance(1);
+  expect(shown()[0]).toEqual(["idle", "healthy", 1]);
+  await pool.close();
+});
+
 test("closing without a drain needs no time to pass", async () => {
   const { pool } = await aPool(forever);
   const task = await pool.submit("x");
