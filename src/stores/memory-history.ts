@@ -3,8 +3,10 @@
  * no index. What is asked for by id or number is indexed then, as far as it was not before.
  */
 import type { PoolId, TaskId } from "../base/ids.ts";
+import type { SettledFacts } from "../core/record.ts";
 import { type OldTask, retainedBytes } from "../core/retired.ts";
 import type { TaskBody } from "../core/task.ts";
+import { LazyIndex } from "./lazy-index.ts";
 import type { HistoryEntry, HistoryFilter, Settled, SettledRow } from "./store.ts";
 import { Tallies, type Tally } from "./tally.ts";
 
@@ -22,16 +24,17 @@ interface Places {
 export class MemoryHistory {
   readonly #limit: number;
   /** In the order of settlement; a place is dead once its task was replayed or went. */
-  #rows: (SettledRow | undefined)[] = [];
-  /** At the same places. */
+  #facts: (SettledFacts | undefined)[] = [];
+  /** At the same places, each by itself: a row of its own for every task would be one more object to keep. */
+  #results: (string | undefined)[] = [];
   #bodies: (TaskBody | undefined)[] = [];
   /** All places before this one are dead. */
   #head = 0;
   /** Places that were cut off before the first one. */
   #cut = 0;
   #size = 0;
-  readonly #byId = new LazyIndex<TaskId>((row) => row.facts.spec.id);
-  readonly #byNum = new LazyIndex<number>((row) => row.facts.num);
+  readonly #byId = new LazyIndex<TaskId>((facts) => facts.spec.id);
+  readonly #byNum = new LazyIndex<number>((facts) => facts.num);
   /** Numbers of the living, ascending; made when a list is asked for. */
   #nums: Float64Array | undefined;
   readonly #tallies = new Tallies();
@@ -45,15 +48,16 @@ export class MemoryHistory {
     this.#limit = limit;
   }
 
-  /** Gives back the task that had to go for it, if one had to. */
-  add(row: SettledRow, body: TaskBody | undefined): SettledRow | undefined {
-    this.#rows.push(row);
+  /** Gives back what is known of the task that had to go for it, if one had to. */
+  add({ facts, result }: SettledRow, body: TaskBody | undefined): SettledFacts | undefined {
+    this.#facts.push(facts);
+    this.#results.push(result);
     this.#bodies.push(body);
     this.#size += 1;
     this.#nums = undefined;
-    const { spec, settlement } = row.facts;
-    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(row.facts));
-    this.#placesOf(spec.pool).all.push(this.#cut + this.#rows.length - 1);
+    const { spec, settlement } = facts;
+    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
+    this.#placesOf(spec.pool).all.push(this.#cut + this.#facts.length - 1);
     return this.#size > this.#limit ? this.#dropOldest() : undefined;
   }
 
@@ -64,26 +68,25 @@ export class MemoryHistory {
     const body = this.#bodies[place];
     this.#bury(place);
     this.#cutHead();
-    if (this.#rows.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
+    if (this.#facts.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
     return body;
   }
 
   /** The task is a dead letter no longer. */
   drop(id: TaskId): void {
     const place = this.#placeOf(id);
-    const row = place === undefined ? undefined : this.#rows[place];
-    if (place === undefined || row === undefined || !row.facts.settlement.deadLettered) return;
-    const { facts } = row;
-    this.#rows[place] = { ...row, facts: { ...facts, settlement: { ...facts.settlement, deadLettered: false } } };
+    const facts = place === undefined ? undefined : this.#facts[place];
+    if (place === undefined || facts === undefined || !facts.settlement.deadLettered) return;
+    this.#facts[place] = { ...facts, settlement: { ...facts.settlement, deadLettered: false } };
     this.#tallies.drop(facts.spec.pool);
   }
 
   /** In the order in which they were settled. */
   deadLetters(): { pool: PoolId; id: TaskId; num: number }[] {
     const found: { pool: PoolId; id: TaskId; num: number }[] = [];
-    for (const row of this.#rows) {
-      if (row?.facts.settlement.deadLettered !== true) continue;
-      const { spec, num } = row.facts;
+    for (const facts of this.#facts) {
+      if (facts?.settlement.deadLettered !== true) continue;
+      const { spec, num } = facts;
       found.push({ pool: spec.pool, id: spec.id, num });
     }
     return found;
@@ -91,7 +94,8 @@ export class MemoryHistory {
 
   get(id: TaskId): SettledRow | undefined {
     const place = this.#placeOf(id);
-    return place === undefined ? undefined : this.#rows[place];
+    const facts = place === undefined ? undefined : this.#facts[place];
+    return place === undefined || facts === undefined ? undefined : { facts, result: this.#results[place] };
   }
 
   entry(id: TaskId): HistoryEntry | undefined {
@@ -100,7 +104,7 @@ export class MemoryHistory {
   }
 
   body(num: number): TaskBody | undefined {
-    const place = this.#byNum.find(num, this.#rows, this.#cut);
+    const place = this.#byNum.find(num, this.#facts, this.#cut);
     return place === undefined ? undefined : (this.#bodies[place] ?? NO_BODY);
   }
 
@@ -109,8 +113,8 @@ export class MemoryHistory {
     const nums = this.#nums;
     const found: HistoryEntry[] = [];
     for (let i = firstAfter(nums, afterNum); i < nums.length && found.length < limit; i++) {
-      const place = this.#byNum.find(nums[i] as number, this.#rows, this.#cut) as number;
-      const { spec, settlement } = (this.#rows[place] as SettledRow).facts;
+      const place = this.#byNum.find(nums[i] as number, this.#facts, this.#cut) as number;
+      const { spec, settlement } = this.#facts[place] as SettledFacts;
       if (pool !== undefined && spec.pool !== pool) continue;
       if (status !== undefined && settlement.status !== status) continue;
       if (type !== undefined && spec.type !== type) continue;
@@ -134,9 +138,9 @@ export class MemoryHistory {
     this.#named.clear();
     for (let n = skip; n < living.length; n++) {
       const place = living[n] as number;
-      const row = this.#rowAt(place) as SettledRow;
-      oldest.push(oldTaskOf(row));
-      this.#named.set(row.facts.spec.id, place);
+      const facts = this.#factsAt(place) as SettledFacts;
+      oldest.push(oldTaskOf({ facts }));
+      this.#named.set(facts.spec.id, place);
     }
     return { ...this.#tallies.sizeOf(pool), oldest };
   }
@@ -156,7 +160,7 @@ export class MemoryHistory {
     let end = places.head;
     for (; end < places.all.length && living.length < limit; end++) {
       const place = places.all[end] as number;
-      if (this.#rowAt(place) !== undefined) living.push(place);
+      if (this.#factsAt(place) !== undefined) living.push(place);
     }
     places.head = end - living.length;
     for (let n = 0; n < living.length; n++) places.all[places.head + n] = living[n] as number;
@@ -167,70 +171,74 @@ export class MemoryHistory {
     return living;
   }
 
-  #rowAt(place: number): SettledRow | undefined {
-    return this.#rows[place - this.#cut];
+  #factsAt(place: number): SettledFacts | undefined {
+    return this.#facts[place - this.#cut];
   }
 
   #placeOf(id: TaskId): number | undefined {
     const named = this.#named.get(id);
-    if (named !== undefined && this.#rowAt(named)?.facts.spec.id === id) return named - this.#cut;
-    return this.#byId.find(id, this.#rows, this.#cut);
+    if (named !== undefined && this.#factsAt(named)?.spec.id === id) return named - this.#cut;
+    return this.#byId.find(id, this.#facts, this.#cut);
   }
 
   #entryAt(place: number): HistoryEntry {
-    const { facts, result } = this.#rows[place] as SettledRow;
-    return { facts, body: this.#bodies[place] ?? NO_BODY, result };
+    const facts = this.#facts[place] as SettledFacts;
+    return { facts, body: this.#bodies[place] ?? NO_BODY, result: this.#results[place] };
   }
 
-  #dropOldest(): SettledRow {
+  #dropOldest(): SettledFacts {
     this.#cutHead();
-    const row = this.#bury(this.#head);
+    const facts = this.#bury(this.#head);
     this.#cutHead();
-    return row;
+    return facts;
   }
 
   /** Passes over the dead in front, and gives back their room a half at a time. */
   #cutHead(): void {
-    while (this.#head < this.#rows.length && this.#rows[this.#head] === undefined) this.#head += 1;
+    while (this.#head < this.#facts.length && this.#facts[this.#head] === undefined) this.#head += 1;
     if (this.#head <= this.#size + SLACK) return;
-    this.#rows = this.#rows.slice(this.#head);
+    this.#facts = this.#facts.slice(this.#head);
+    this.#results = this.#results.slice(this.#head);
     this.#bodies = this.#bodies.slice(this.#head);
     this.#cut += this.#head;
     this.#head = 0;
   }
 
-  #bury(place: number): SettledRow {
-    const row = this.#rows[place] as SettledRow;
-    this.#rows[place] = undefined;
+  #bury(place: number): SettledFacts {
+    const facts = this.#facts[place] as SettledFacts;
+    this.#facts[place] = undefined;
+    this.#results[place] = undefined;
     this.#bodies[place] = undefined;
     this.#size -= 1;
     this.#nums = undefined;
-    this.#byId.drop(row, this.#cut + place);
-    this.#byNum.drop(row, this.#cut + place);
-    const { spec, settlement } = row.facts;
-    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(row.facts));
-    return row;
+    this.#byId.drop(facts, this.#cut + place);
+    this.#byNum.drop(facts, this.#cut + place);
+    const { spec, settlement } = facts;
+    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
+    return facts;
   }
 
   /** After many replays: every place moves, so the indexes begin anew. */
   #closeRanks(): void {
-    this.#bodies = this.#bodies.filter((_, place) => this.#rows[place] !== undefined);
-    this.#rows = this.#rows.filter((row) => row !== undefined);
+    const isLiving = (_: unknown, place: number): boolean => this.#facts[place] !== undefined;
+    this.#bodies = this.#bodies.filter(isLiving);
+    this.#results = this.#results.filter(isLiving);
+    this.#facts = this.#facts.filter(isLiving);
     this.#head = 0;
     this.#cut = 0;
     this.#byId.clear();
     this.#byNum.clear();
     this.#byPool.clear();
     this.#named.clear();
-    for (const [place, row] of this.#rows.entries())
-      if (row !== undefined) this.#placesOf(row.facts.spec.pool).all.push(place);
+    for (const [place, facts] of this.#facts.entries())
+      if (facts !== undefined) this.#placesOf(facts.spec.pool).all.push(place);
   }
 
   #sortedNums(): Float64Array {
     const nums = new Float64Array(this.#size);
     let n = 0;
-    for (const row of this.#rows) {
-      if (row !== undefined) nums[n++] = row.facts.num;
+    for (const facts of this.#facts) {
+      if (facts !== undefined) nums[n++] = facts.num;
     }
     return nums.sort();
   }
@@ -247,39 +255,6 @@ export function oldTaskOf({ facts }: Pick<SettledRow, "facts">): OldTask {
     idempotencyKey: spec.idempotencyKey,
     bodyHash: spec.bodyHash,
   };
-}
-
-/** Places by key, up to the last time that somebody asked. A place counts those that were cut off. */
-class LazyIndex<K> {
-  readonly #keyOf: (row: SettledRow) => K;
-  readonly #places = new Map<K, number>();
-  /** All places before this one are in the map. */
-  #upTo = 0;
-
-  constructor(keyOf: (row: SettledRow) => K) {
-    this.#keyOf = keyOf;
-  }
-
-  /** Place in `rows`, of which `cut` were cut off. */
-  find(key: K, rows: readonly (SettledRow | undefined)[], cut: number): number | undefined {
-    const end = cut + rows.length;
-    for (let place = Math.max(this.#upTo, cut); place < end; place++) {
-      const row = rows[place - cut];
-      if (row !== undefined) this.#places.set(this.#keyOf(row), place);
-    }
-    this.#upTo = end;
-    const place = this.#places.get(key);
-    return place === undefined ? undefined : place - cut;
-  }
-
-  drop(row: SettledRow, place: number): void {
-    if (place < this.#upTo) this.#places.delete(this.#keyOf(row));
-  }
-
-  clear(): void {
-    this.#places.clear();
-    this.#upTo = 0;
-  }
 }
 
 /** Index of the first larger number. By halving. */

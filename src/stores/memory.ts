@@ -243,7 +243,7 @@ class MemoryStore implements Store {
     this.#open.delete(num);
     this.#bodies.delete(num);
     const gone = this.#history.add(row, body);
-    if (gone !== undefined) this.#forgetKey(gone.facts.spec);
+    if (gone !== undefined) this.#forgetKey(gone.spec);
   }
 
   #retire(id: TaskId): void {
