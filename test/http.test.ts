@@ -470,6 +470,23 @@ describe("submitting", () => {
     expectProblem(await post("/v1/pools/nobody/tasks/batch", { tasks: [] }), 404, "not_found");
   });
 
+  test("types and capabilities are words of any kind, on one line", async () => {
+    const type = "code review / größer";
+    const pool = await aPool({ types: [type, "other"] });
+    const agent = await anAgent(pool, { capabilities: ["c++ (gcc)"] });
+    const task = await aTask(pool, { type, requires: ["c++ (gcc)"] });
+    expect(task.type).toBe(type);
+    expect((await claim(agent, { types: [type] })).taskId).toBe(task.id);
+    const listed = await get(`/v1/tasks?pool=${pool}&type=${encodeURIComponent(type)}`);
+    expect(listed.body.items).toHaveLength(1);
+    expect((await get(`/v1/pools/${pool}/metrics`)).body.byType[type].started).toBe(1);
+    for (const bad of ["", "two\nlines", "x".repeat(129)]) {
+      expectProblem(await post(`/v1/pools/${pool}/tasks`, { prompt: "x", type: bad }), 422, "invalid", {
+        path: "type",
+      });
+    }
+  });
+
   test("S0-36 a type that the pool does not list is invalid", async () => {
     const pool = await aPool({ types: ["discovery", "general"] });
     expect((await post(`/v1/pools/${pool}/tasks`, { prompt: "x", type: "discovery" })).status).toBe(201);

@@ -4,6 +4,7 @@ import { invalid } from "../base/errors.ts";
 import { ID_PATTERN } from "../base/ids.ts";
 import type { Command } from "../core/command.ts";
 import { parseWith } from "./options/parse.ts";
+import { label } from "./options/words.ts";
 
 /** 30 days, as for every duration an option may have. */
 const LONGEST_MS = 30 * 24 * 3_600_000;
@@ -14,13 +15,12 @@ const url = z
   .string()
   .max(2_048)
   .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ""), "expected an http or https URL");
-const id = z.string().regex(ID_PATTERN, "expected 1 to 128 letters, digits, '.', '_' or '-'");
 
 export const gateSchema = z.strictObject({
   /** False closes it: the types that it holds wait. */
   available: z.boolean(),
   /** Absent: as it was; a new gate holds nothing. */
-  holds: z.array(id).max(1_000).optional(),
+  holds: z.array(label).max(1_000).optional(),
   /** Polled by the engine; any 2xx opens the gate, everything else closes it. Null takes the known one away. */
   probe: z
     .union([

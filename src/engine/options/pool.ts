@@ -32,14 +32,14 @@ import {
 } from "./record.ts";
 import { autoscaleSchema, resolveAutoscale, resolveSize, sizeSchema } from "./size.ts";
 import { spendSchema } from "./spend.ts";
-import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, share, weight } from "./words.ts";
+import { count, duration, id, LONGEST_HOLD_MS, LONGEST_KEPT_MS, label, share, weight } from "./words.ts";
 
 /** Options of a pool, the same words in the library, over HTTP and in YAML. */
 export const poolSchema = z.strictObject({
   id: id.optional(),
   /** Words of a kind of pool; all others go before them. */
   preset: z.enum(PRESETS).optional(),
-  types: z.array(id).min(1).max(1_000).optional(),
+  types: z.array(label).min(1).max(1_000).optional(),
   unknownType: z.enum(["refuse", "general"]).optional(),
   strategy: z.enum(STRATEGIES).optional(),
   /** Tasks may wait for a faster agent when that is expected to end sooner: `peak_ewma` and `score`. */

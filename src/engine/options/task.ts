@@ -4,7 +4,7 @@ import { asTaskId, ID_PATTERN, type PoolId, type TaskId } from "../../base/ids.t
 import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
 import { parseWith } from "./parse.ts";
 import { budgetSchema } from "./spend.ts";
-import { count, duration, id, instant, jsonObject, LONGEST_LIST, name, share } from "./words.ts";
+import { count, duration, id, instant, jsonObject, LONGEST_LIST, label, name, share } from "./words.ts";
 
 export const prioritySchema = z.union([
   z.enum(["critical", "high", "medium", "normal", "low"]),
@@ -27,14 +27,14 @@ const PRIORITY_NUMBERS: ReadonlyMap<unknown, Priority> = new Map<unknown, Priori
 export const taskSchema = z
   .strictObject({
     id: id.optional(),
-    type: id.optional(),
+    type: label.optional(),
     /** Text for the agent; this or `input` is required. */
     prompt: z.string().optional(),
     /** Any JSON for the agent. */
     input: z.json().optional(),
     context: jsonObject.optional(),
     metadata: jsonObject.optional(),
-    requires: z.array(id).max(64).optional(),
+    requires: z.array(label).max(64).optional(),
     priority: prioritySchema.optional(),
     dependencies: z.array(id).max(LONGEST_LIST).optional(),
     onDependencyFailure: z.enum(["cancel", "fail", "run"]).optional(),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ID_PATTERN } from "../../base/ids.ts";
 import { AGENT_KINDS } from "../../core/agent.ts";
 import { agentSchema, isolationFields } from "../../engine/options/agent.ts";
+import { label } from "../../engine/options/words.ts";
 import { TASK_STATUSES } from "../../engine/view.ts";
 
 /** 60 s: how long a request may wait. */
@@ -82,7 +83,7 @@ export const claimBody = z.strictObject({
   max: z.int().default(1),
   waitMs: z.int().default(0),
   /** Absent: any type; empty: none. */
-  types: z.array(id).max(1_000).optional(),
+  types: z.array(label).max(1_000).optional(),
 });
 
 export const heartbeatBody = z.strictObject({
