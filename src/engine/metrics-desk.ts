@@ -1,6 +1,7 @@
 /** What has been counted, and what can be seen right now, as metrics and analytics of a pool. */
 import { oldestAtMs } from "../core/place.ts";
 import { analyse, perHour } from "../policies/analytics.ts";
+import { healthScore } from "../policies/health-score.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { iso } from "./instant.ts";
 import type { Metrics } from "./metrics.ts";
@@ -8,9 +9,6 @@ import { agentsInOrder } from "./present-pool.ts";
 import type { AnalyticsView, PoolMetricsView, PoolView, TaskStatus } from "./view.ts";
 
 const HOUR_MS = 3_600_000;
-
-/** Share of the queue's limit above which a pool is less healthy. */
-const FULL_SHARE = 0.8;
 
 export class MetricsDesk {
   readonly #frame: Frame;
@@ -52,9 +50,11 @@ export class MetricsDesk {
       utilisation: agents.length === 0 ? 0 : agents.filter(({ runs }) => runs.size > 0).length / agents.length,
       throughputPerHour: perHour(lastHour.completed, lastHour.elapsedMs) ?? 0,
       healthScore: healthScore({
-        byStatus: view.byStatus,
-        breached: agents.some(({ isBreached }) => isBreached),
-        queueIsFull: counts.queued > FULL_SHARE * pool.options.queue.limit,
+        tasks: total(view.byStatus),
+        failed: view.byStatus.failed,
+        isBreached: agents.some(({ isBreached }) => isBreached),
+        queued: counts.queued,
+        queueLimit: pool.options.queue.limit,
       }),
       deadLetters: counts.deadLetters,
       refusals: view.refusals,
@@ -97,21 +97,4 @@ export class MetricsDesk {
 
 function total(byStatus: Readonly<Record<TaskStatus, number>>): number {
   return Object.values(byStatus).reduce((sum, count) => sum + count, 0);
-}
-
-/** S0-33. Without tasks nothing has failed. */
-export function healthScore({
-  byStatus,
-  breached,
-  queueIsFull,
-}: {
-  readonly byStatus: Readonly<Record<TaskStatus, number>>;
-  readonly breached: boolean;
-  readonly queueIsFull: boolean;
-}): number {
-  const all = total(byStatus);
-  const failedShare = all === 0 ? 0 : byStatus.failed / all;
-  const score = 1 - 0.5 * failedShare - (breached ? 0.2 : 0) - (queueIsFull ? 0.1 : 0);
-  // Tenths do not add up in binary: what is shown is what people would reckon.
-  return Math.min(1, Math.max(0, Math.round(score * 1e9) / 1e9));
 }

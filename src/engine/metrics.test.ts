@@ -8,7 +8,6 @@ import type { LibraryPoolOptions } from "./library/open.ts";
 import type { Pool } from "./library/pool.ts";
 import { createPool } from "./library/troupe.ts";
 import { TYPE_LIMIT } from "./metrics.ts";
-import { healthScore } from "./metrics-desk.ts";
 
 const MINUTE = 60_000;
 const START = 1_000_000 * MINUTE;
@@ -266,24 +265,6 @@ test("S3-B35 analytics of a pool where nothing happened are null, not 0", async 
     utilisation: null,
     errorRate: null,
   });
-});
-
-test("S0-33 the health score takes off half the failed share, a fifth for a breach, a tenth for a full queue", () => {
-  const status = (failed: number, completed: number) => ({
-    pending: 0,
-    assigned: 0,
-    in_progress: 0,
-    completed,
-    failed,
-    cancelled: 0,
-  });
-  const fine = { breached: false, queueIsFull: false };
-  expect(healthScore({ byStatus: status(0, 0), ...fine })).toBe(1);
-  expect(healthScore({ byStatus: status(1, 3), ...fine })).toBe(0.875);
-  expect(healthScore({ byStatus: status(1, 0), ...fine })).toBe(0.5);
-  expect(healthScore({ byStatus: status(0, 1), breached: true, queueIsFull: false })).toBe(0.8);
-  expect(healthScore({ byStatus: status(0, 1), breached: false, queueIsFull: true })).toBe(0.9);
-  expect(healthScore({ byStatus: status(1, 0), breached: true, queueIsFull: true })).toBe(0.2);
 });
 
 test("S0-33 a queue of exactly 80 percent is not too full, one task more is", async () => {
