@@ -338,7 +338,7 @@ const FIELDS: readonly [field: string, good: unknown, bad: unknown][] = [
   ["type", "review", 7],
   ["context", { a: [1, null] }, { a: () => {} }],
   ["metadata", { a: "b" }, []],
-  ["requires", ["x", "x"], ["no spaces"]],
+  ["requires", ["x", "x"], ["two\nlines"]],
   ["priority", "high", 5],
   ["dependencies", ["a", "a"], "a"],
   ["onDependencyFailure", "run", "walk"],
