@@ -34,11 +34,16 @@ type Order = typeof import("../src/core/order.ts");
 type Loops = typeof import("../src/engine/loop.ts");
 type Memory = typeof import("../src/stores/memory.ts");
 type Payload = typeof import("../src/engine/payloads.ts");
+type Replace = typeof import("../src/core/replace.ts");
 type Restore = typeof import("../src/core/restore.ts");
 type Retry = typeof import("../src/core/retry.ts");
 type Room = typeof import("../src/core/room.ts");
+type Autoscale = typeof import("../src/policies/autoscale.ts");
+type Cron = typeof import("../src/policies/cron.ts");
 type Dependencies = typeof import("../src/core/dependencies.ts");
+type ScheduleDesks = typeof import("../src/engine/schedule-desk.ts");
 type Settle = typeof import("../src/core/settle.ts");
+type Spend = typeof import("../src/core/spend.ts");
 type State = typeof import("../src/core/state.ts");
 type StubsModule = typeof import("../src/engine/stubs.ts");
 
@@ -275,9 +280,43 @@ export const PLANTS: readonly Plant[] = [
       }
     } as typeof Due,
   })),
+  plant<Due>("what is waited for may come for ever", "../src/core/due.ts", ({ Due }) => ({
+    Due: class extends Due {
+      override add(entry: Parameters<InstanceType<typeof Due>["add"]>[0]): void {
+        if (entry.kind !== "awaited") super.add(entry);
+      }
+    } as typeof Due,
+  })),
+  // --- sizes, spending, schedules ---
+  plant<Replace>("nobody is replaced", "../src/core/replace.ts", () => ({ replaceAiling: () => {} })),
+  plant<Autoscale>("an idle pool is left without agents", "../src/policies/autoscale.ts", ({ resize }) => ({
+    resize: (load, options) => resize({ ...load, min: 0 }, options),
+  })),
+  plant<Spend>("nothing is ever spent", "../src/core/spend.ts", () => ({ spentOf: () => undefined })),
+  plant<Spend>("what was spent before is forgotten", "../src/core/spend.ts", ({ sumOf }) => ({
+    sumOf: (_, spent) => sumOf(undefined, spent),
+  })),
+  plant<Cron>("a schedule goes on with what has passed", "../src/policies/cron.ts", ({ nextRunMs }) => ({
+    nextRunMs: (rule, afterMs) => nextRunMs(rule, afterMs - 1_000),
+  })),
+  plant<ScheduleDesks>("an instant is served again after a crash", "../src/engine/schedule-desk.ts", (original) => ({
+    ScheduleDesk: class extends original.ScheduleDesk {
+      constructor(...[frame, { submit, route }]: ConstructorParameters<typeof original.ScheduleDesk>) {
+        const anew = <T extends object>(task: T): T => ({ ...task, idempotencyKey: undefined });
+        super(frame, {
+          submit: (pool, task) => submit(pool, anew(task)),
+          route: (task, options) => route(anew(task), options),
+        });
+      }
+    },
+  })),
   plant<HeldLines>("who waited for room is admitted twice", "../src/core/held-line.ts", ({ HeldLine }) => ({
     HeldLine: class extends HeldLine {
-      override remove(): void {}
+      #times = 0;
+      override remove(holdId: number): void {
+        this.#times += 1;
+        if (this.#times % 2 === 0) super.remove(holdId);
+      }
     },
   })),
 ];

@@ -10,6 +10,9 @@ import { Bounds, checkBounds } from "./bounds.ts";
 import * as budget from "./budget.ts";
 import * as end from "./end-audit.ts";
 import * as life from "./life-audit.ts";
+import { scheduled } from "./schedule-audit.ts";
+import * as size from "./size-audit.ts";
+import * as spend from "./spend-audit.ts";
 import { Deaths, spare } from "./suspicion.ts";
 
 export class Audit {
@@ -31,6 +34,7 @@ export class Audit {
       this.books.events += 1;
       this.#see(event, commit.atMs, bounds);
     }
+    size.checkSizes(this.books);
     this.books.deaths.check(this.books.agents, this.books.tools);
     // What a start settles lies between the deaths that it finds and the next.
     if (commit.events.some(({ type }) => type === "task.settled")) spare(this.books.tasks.values());
@@ -46,6 +50,7 @@ export class Audit {
 
   /** Another engine begins. */
   started(): void {
+    for (const pool of this.books.pools.values()) pool.scaledAtMs = undefined;
     budget.renew(this.books.pools.values(), this.books.tasks.values());
   }
 
@@ -61,6 +66,9 @@ export class Audit {
           mode: "running",
           firsts: [],
           retries: [],
+          spending: new Map(),
+          size: undefined,
+          scaledAtMs: undefined,
         });
         break;
       case "pool.changed": {
@@ -82,6 +90,7 @@ export class Audit {
         this.#mode(event);
         break;
       case "pool.scaled":
+        size.scaled(this.books, event);
         break;
       case "gate.changed":
         this.#gate(event, bounds);
@@ -125,6 +134,8 @@ export class Audit {
         life.replayed(this.books, event, bounds);
         break;
       case "spend.freed":
+        spend.freed(this.books, event);
+        break;
       case "schedule.created":
       case "schedule.deleted":
       case "schedule.paused":
@@ -132,6 +143,7 @@ export class Audit {
       case "schedule.refused":
       case "schedule.skipped":
       case "schedule.missed":
+        scheduled(this.books, event);
         break;
       case "dead_letter.dropped":
         life.dropped(this.books, event.id);

@@ -40,6 +40,11 @@ export interface AuditedTask {
   engineDeathsInARow: number;
   /** Its next attempt is a retry that the budget has not paid for yet. */
   owes: boolean;
+  /** Running time, in this life. */
+  spentMs: number;
+  /** Dependencies that nobody had submitted when it came, and how long they are waited for. */
+  readonly awaited: ReadonlySet<string>;
+  readonly awaitsUntilMs: number;
 }
 
 export interface AuditedPool {
@@ -53,6 +58,12 @@ export interface AuditedPool {
   /** Instants at which first attempts began, and at which the retry budget paid for one more. */
   readonly firsts: number[];
   readonly retries: number[];
+  /** What was spent in the window that is open, by tenant; without a name by the pool itself. */
+  readonly spending: Map<string, { readonly wallMs: number; readonly untilMs: number }>;
+  /** As it was decided last; undefined while nobody has. */
+  size: number | undefined;
+  /** By this engine. */
+  scaledAtMs: number | undefined;
 }
 
 export interface AuditTools {

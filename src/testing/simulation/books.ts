@@ -4,6 +4,7 @@ import type { Gate } from "../../core/gate.ts";
 import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
 import * as budget from "./budget.ts";
 import type { Ended } from "./ended.ts";
+import type { AuditedSchedule } from "./schedule-audit.ts";
 import { Deaths } from "./suspicion.ts";
 
 export class Books {
@@ -12,6 +13,7 @@ export class Books {
   readonly agents = new Map<string, AgentIdentity>();
   readonly pools = new Map<string, AuditedPool>();
   readonly gates = new Map<string, Gate>();
+  readonly schedules = new Map<string, AuditedSchedule>();
   /** Attempts by agent, oldest first. */
   readonly ended = new Map<string, Ended[]>();
   /** Every key that was admitted, and every id. */

@@ -29,6 +29,8 @@ export class Client {
   readonly #name: string;
   readonly #pools: readonly [PoolPlan, ...PoolPlan[]];
   readonly #known: string[] = [];
+  /** Ids that tasks depend on and nobody has submitted. */
+  readonly #unknown: string[] = [];
   #made = 0;
   /** Tasks it may still submit. */
   #left: number;
@@ -92,13 +94,17 @@ export class Client {
         if (id !== undefined) dependencies.push(id);
       }
     }
-    if (dice.happens("names_unknown")) dependencies.push(`nobody-${mark}`);
+    if (dice.happens("names_unknown")) {
+      dependencies.push(`nobody-${mark}`);
+      this.#unknown.push(`nobody-${mark}`);
+    }
+    const late = dice.happens("comes_late") ? this.#unknown.shift() : undefined;
     const now = this.#scene.time.now();
     const deadlineAt = dice.happens("sets_deadline")
       ? new Date(now + dice.between(-20, 3_000)).toISOString()
       : undefined;
     return {
-      id: dice.chance(0.4) ? mark : undefined,
+      id: late ?? (dice.chance(0.4) ? mark : undefined),
       idempotencyKey: dice.chance(0.5) ? `key-${mark}` : undefined,
       prompt: this.#prompt(mark),
       type: dice.pick(TYPES),
@@ -115,6 +121,8 @@ export class Client {
         deadlineAt !== undefined && dice.happens("escalates")
           ? { atShare: dice.pick([0, 0.3, 0.8]), priority: dice.pick([1, 2, 3]) }
           : undefined,
+      budget: dice.happens("sets_budget") ? { wallMs: dice.between(20, 1_500) } : undefined,
+      tenant: dice.happens("names_tenant") ? dice.pick(["acme", "globex"]) : undefined,
       fairnessKey: dice.happens("names_fairness") ? dice.pick(["ann", "ben", "eve"]) : undefined,
       affinityKey: dice.happens("names_affinity") ? dice.pick(["x", "y", "z"]) : undefined,
       delayMs: dice.happens("delays") ? dice.between(0, 2_000) : undefined,

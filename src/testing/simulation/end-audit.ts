@@ -5,6 +5,7 @@ import type { AuditedTask } from "./audited.ts";
 import type { Books } from "./books.ts";
 import type { Bounds } from "./bounds.ts";
 import { endOf } from "./ended.ts";
+import { paid } from "./spend-audit.ts";
 import * as suspicion from "./suspicion.ts";
 
 export function attemptEnded(
@@ -47,6 +48,16 @@ export function settled(books: Books, event: Extract<DurableEvent, { type: "task
     const pool = books.pools.get(task.spec.pool);
     if (pool !== undefined) suspicion.checkPoisoned(task, pool, { attempt: event.attempt, byEngine }, books.tools);
   }
+  if (error?.code === "budget_exceeded") {
+    books.holds(
+      task.spentMs >= (task.spec.budget?.wallMs ?? Number.POSITIVE_INFINITY),
+      `task ${id} has spent its budget`,
+    );
+  }
+  if (error?.code === "unknown_dependency") {
+    const isLate = task.awaited.size > 0 && books.atMs >= task.awaitsUntilMs;
+    books.holds(isLate, `task ${id} waits for what is unknown until ${task.awaitsUntilMs}`);
+  }
   const succeeded = event.attempt?.outcome === "succeeded";
   books.holds((status === "completed") === succeeded, `task ${id} completes by a success and by nothing else`);
   books.holds(task.charged <= task.spec.maxAttempts, `task ${id} is executed at most ${task.spec.maxAttempts} times`);
@@ -71,6 +82,7 @@ function ended(
   books.holds(attempt.fence === task.fence, `fence ${attempt.fence} ends task ${id}, ${task.fence} is its highest`);
   books.holds(attempt.agentId === task.agentId, `the attempt of task ${id} ends on its agent`);
   task.attempts.set(attempt.fence, attempt);
+  paid(books, task, attempt);
   keepEnd(books, attempt);
   if (charged) task.charged += 1;
   else if (attempt.outcome !== "throttled") task.refunds += 1;
@@ -104,6 +116,7 @@ function reachEnd(books: Books, { outcome, error }: Attempt): void {
   if (outcome === "timed_out") reach("an attempt timed out");
   if (error?.code === "lease_expired") reach("a lease expired");
   if (error?.code === "agent_died") reach("an agent died with work on it");
+  if (error?.code === "agent_replaced") reach("an agent was replaced with work on it");
   if (error?.code === "engine_died") reach("the engine died with attempts of its own");
   if (error?.code === "engine_stopped") reach("the engine gave back its attempts as it stopped");
   if (error?.message === "its agent never named it") reach("an attempt was given back as never named");
@@ -122,6 +135,8 @@ function reachSettled(
   if (code === "exhausted") reach("a task was exhausted");
   if (task.status === "failed" && blame === "task") reach("a failure of the task itself was final");
   if (code === "deadline_exceeded") reach(ran ? "a deadline passed while it ran" : "a deadline passed while it waited");
+  if (code === "budget_exceeded") reach("a task spent its budget");
+  if (code === "unknown_dependency") reach("a dependency did not come in time");
   if (code === "pool_deleted") reach("a pool was deleted with open tasks");
   if (task.status === "completed" && task.replays > 0) reach("a replayed task succeeded");
   if (code !== "dependency_failed") return;

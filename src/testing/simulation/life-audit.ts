@@ -6,6 +6,8 @@ import type { Bounds } from "./bounds.ts";
 import * as budget from "./budget.ts";
 import { checkOrder } from "./order.ts";
 import { checkPermission } from "./permission.ts";
+import { submittedFor } from "./schedule-audit.ts";
+import { checkSpending } from "./spend-audit.ts";
 
 export function submitted(
   books: Books,
@@ -46,7 +48,12 @@ export function submitted(
     engineDeaths: 0,
     engineDeathsInARow: 0,
     owes: false,
+    spentMs: 0,
+    awaited: new Set(event.awaited?.ids),
+    awaitsUntilMs: event.awaited?.untilMs ?? 0,
   };
+  checkAwaited(books, task);
+  submittedFor(books, spec.id, spec.affinityKey);
   const mode = books.pools.get(spec.pool)?.mode;
   books.holds(mode !== "draining", `pool ${spec.pool} takes nothing while it is drained`);
   books.tasks.set(spec.id, task);
@@ -82,18 +89,48 @@ export function near(books: Books, { taskId, priority }: Extract<DurableEvent, {
   task.priority = priority;
 }
 
+/** Only what nobody knows is waited for unknown, and only where the pool allows that. */
+function checkAwaited(books: Books, { spec, awaited, awaitsUntilMs }: AuditedTask): void {
+  if (awaited.size === 0) return;
+  const waitMs = books.pools.get(spec.pool)?.options.forwardReferencesMs ?? 0;
+  books.holds(
+    waitMs > 0 && awaitsUntilMs === books.atMs + waitMs,
+    `task ${spec.id} waits ${waitMs} ms for the unknown`,
+  );
+  for (const id of awaited) books.holds(!books.tasks.has(id), `task ${spec.id} waits for ${id} as for any other`);
+}
+
 export function met(
   books: Books,
   { taskId, dependency, failed }: Extract<DurableEvent, { type: "task.dependency_met" }>,
 ): void {
   const task = books.task(taskId);
+  if (task === undefined) return;
+  if (task.awaited.has(dependency) && !books.tasks.has(dependency)) {
+    givenUp(books, task, { dependency, failed });
+    return;
+  }
   const other = books.task(dependency);
-  if (task === undefined || other === undefined) return;
+  if (other === undefined) return;
+  if (task.awaited.has(dependency)) books.tools.reach("a task went on after a dependency that came later than itself");
   books.holds(other.state === "settled", `dependency ${dependency} of task ${taskId} has ended`);
   const isRun = task.spec.onDependencyFailure === "run";
   books.holds(other.status === "completed" || isRun, `dependency ${dependency} of task ${taskId} has completed`);
   books.holds(failed === (other.status !== "completed"), `task ${taskId} knows how dependency ${dependency} ended`);
   books.holds(task.unmet.delete(dependency), `task ${taskId} is released once by dependency ${dependency}`);
+}
+
+/** Nobody has submitted it in time. */
+function givenUp(
+  books: Books,
+  task: AuditedTask,
+  met: { readonly dependency: string; readonly failed: boolean },
+): void {
+  const { id, onDependencyFailure } = task.spec;
+  const isLate = books.atMs >= task.awaitsUntilMs;
+  books.holds(isLate && onDependencyFailure === "run" && met.failed, `task ${id} waits for ${met.dependency} in time`);
+  books.holds(task.unmet.delete(met.dependency), `task ${id} is released once by dependency ${met.dependency}`);
+  books.tools.reach("a task ran without a dependency that did not come");
 }
 
 export function leased(books: Books, event: Extract<DurableEvent, { type: "task.leased" }>, atMs: number): void {
@@ -111,7 +148,8 @@ export function leased(books: Books, event: Extract<DurableEvent, { type: "task.
   books.holds(task.unmet.size === 0, `task ${taskId} is leased after its dependencies`);
   for (const id of task.spec.dependencies) {
     const other = books.tasks.get(id);
-    const ended = other !== undefined && (other.status !== "" || other.replays > 0);
+    const isGivenUp = task.awaited.has(id) && other?.status !== "completed";
+    const ended = isGivenUp || (other !== undefined && (other.status !== "" || other.replays > 0));
     books.holds(ended, `task ${taskId} is leased after the end of ${id}`);
   }
   books.holds(number === task.number + 1, `attempt ${number} of task ${taskId} follows ${task.number}`);
@@ -140,7 +178,9 @@ export function leased(books: Books, event: Extract<DurableEvent, { type: "task.
     books.holds(room, `agent ${agentId} has at most ${agent.concurrency} leases`);
     checkPermission(books, { task, agent }, books.tools);
     checkOrder(books, task, agent, books.tools);
+    books.holds(agent.dismissed === undefined, `agent ${agentId} takes nothing once it is to go`);
   }
+  checkSpending(books, task);
   const pool = books.pools.get(task.spec.pool);
   if (pool !== undefined && task.charged + task.refunds + task.failed.length === 0) budget.began(pool, atMs);
   books.leave(task);
@@ -166,6 +206,7 @@ export function replayed(books: Books, event: Extract<DurableEvent, { type: "tas
   task.engineDeaths = 0;
   task.engineDeathsInARow = 0;
   task.owes = false;
+  task.spentMs = 0;
   if ((task.spec.deadlineAtMs ?? Number.POSITIVE_INFINITY) <= atMs)
     task.spec = { ...task.spec, deadlineAtMs: undefined };
   task.unmet.clear();

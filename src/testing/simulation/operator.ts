@@ -12,6 +12,8 @@ export class Operator {
   readonly #scene: Scene;
   readonly #pools: readonly [PoolPlan, ...PoolPlan[]];
   #isOver = false;
+  /** Schedules. */
+  #made = 0;
 
   constructor(scene: Scene, pools: readonly [PoolPlan, ...PoolPlan[]]) {
     this.#scene = scene;
@@ -50,12 +52,33 @@ export class Operator {
       if (opened !== undefined && opened > 0) this.#scene.reach("an operator let breakers try at once");
     }
     if (dice.happens("releases_payload")) await this.#releasePayload(id);
+    // Never to more: what a new agent needs would be looked up in reality.
+    if (dice.happens("shrinks_pool")) await this.#ask((engine) => engine.scale(id, { target: 1 }));
+    if (dice.happens("schedules")) await this.#schedule(id);
     // What was done is mostly undone before long.
     if (dice.chance(0.4)) await this.#putInOrder(dice.chance(0.5));
   }
 
   async #mode(id: string, mode: "paused" | "draining" | "running"): Promise<void> {
     await this.#ask((engine) => engine.setMode(id, mode));
+  }
+
+  /** Makes a schedule, or pauses and resumes one that is there. */
+  async #schedule(pool: string): Promise<void> {
+    const { dice } = this.#scene;
+    const known = await this.#ask((engine) => Promise.resolve(engine.schedules()));
+    const [first, ...others] = known ?? [];
+    if (first !== undefined && (others.length > 1 || dice.chance(0.5))) {
+      const { id, paused } = dice.pick([first, ...others]);
+      await this.#ask((engine) => engine.pauseSchedule(id, !paused));
+      return;
+    }
+    const [cron, overlap] = [`*/${dice.between(1, 2)} * * * * *`, dice.pick(["allow", "skip"] as const)];
+    this.#made += 1;
+    const id = `schedule-${this.#made}`;
+    // So that the log tells whose task it is.
+    const task = { prompt: "again and again", affinityKey: id };
+    await this.#ask((engine) => engine.createSchedule({ id, pool, cron, overlap, task }));
   }
 
   async #someAgent(pool: string): Promise<AgentView | undefined> {
@@ -139,6 +162,8 @@ export class Operator {
         if (known?.failed !== undefined || known?.drained) await this.#ask((engine) => engine.recoverAgent(id));
       }
     }
+    const schedules = all ? await this.#ask((engine) => Promise.resolve(engine.schedules())) : [];
+    for (const { id } of schedules ?? []) await this.#ask((engine) => engine.deleteSchedule(id));
     const gates = await this.#ask((engine) => Promise.resolve(engine.gates()));
     for (const { name, available } of gates ?? []) {
       if (!available) await this.#ask((engine) => engine.putGate(name, { available: true }));

@@ -2,6 +2,7 @@
 import type { AgentIdentity } from "../../core/agent.ts";
 import type { AuditedTask, AuditTools } from "./audited.ts";
 import { type Books, isHeldByGate } from "./books.ts";
+import { hasSpent } from "./spend-audit.ts";
 
 /** Called for a task that is being leased to the agent, while it still counts as waiting. */
 export function checkOrder(
@@ -13,13 +14,19 @@ export function checkOrder(
   if (isChoosy(agent)) return;
   // One that somebody failed may have killed him: an agent may have been kept free for it, or the whole host.
   if (task.failed.length > 0 || task.killers !== undefined || task.engineDeaths > 0) return;
-  const options = books.pools.get(task.spec.pool)?.options;
+  const pool = books.pools.get(task.spec.pool);
+  if (pool === undefined) return;
+  const { options } = pool;
   // Some rules have an order of their own: by score, and by who is worth waiting for.
-  if (options === undefined || options.strategy === "score" || options.holdBack) return;
+  if (options.strategy === "score" || options.holdBack) return;
   const { ageing, serving, keyConcurrency } = options;
   const waiting = [...books.tasks.values()].filter(
     ({ state, reason, spec }) =>
-      state === "waiting" && reason === "agent" && spec.pool === task.spec.pool && !isHeldByGate(books, spec.type),
+      state === "waiting" &&
+      reason === "agent" &&
+      spec.pool === task.spec.pool &&
+      !isHeldByGate(books, spec.type) &&
+      !(spec.tenant !== undefined && hasSpent(pool, spec.tenant)),
   );
   const eligible = waiting.filter((other) => other !== task && mayTake(agent, other));
   if (eligible.some(({ priority }) => priority > task.priority)) reach("a more urgent task went first");

@@ -1,7 +1,7 @@
 /** The pools of a run and who works in them. Drawn anew for each seed. */
 import type { PoolOptionsInput } from "../../engine/options/pool.ts";
 import type { Dice } from "./dice.ts";
-import { drawRules } from "./rules.ts";
+import { drawAutoscale, drawRules } from "./rules.ts";
 
 export const TYPES = ["general", "research", "ingest", "simple_qa"] as const;
 export const SKILLS = ["gpu", "browser"] as const;
@@ -69,7 +69,9 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
   if (staff === "children") {
     // The program is only looked up: a scripted driver stands in for the process.
     const program = process.execPath;
-    agents.push({ kind: "daemon", count: dice.between(1, 3), capabilities: ["*"], daemon: { program, basePort: 0 } });
+    const daemon: AgentPlan = { kind: "daemon", capabilities: ["*"], daemon: { program, basePort: 0 } };
+    // Without a count `size` drives them.
+    agents.push(dice.chance(0.5) ? daemon : { ...daemon, count: dice.between(1, 3) });
     if (dice.chance(0.5)) agents.push({ kind: "command", name: "shell", concurrency: dice.between(1, 2), program });
   }
   if (staff === "remotes" || staff === "mixed") {
@@ -81,5 +83,7 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
     }
   }
   const ofFile = staff !== "remotes" || dice.chance(0.5);
-  return { options: { id, agents, ...drawRules(dice) }, functions, remotes, ofFile };
+  const isSized = agents.some(({ name, count }) => name === undefined && count === undefined);
+  const autoscale = isSized && dice.chance(0.6) && drawAutoscale(dice);
+  return { options: { id, agents, ...drawRules(dice), autoscale }, functions, remotes, ofFile };
 }

@@ -31,6 +31,10 @@ export function drawRules(dice: Dice): Omit<PoolOptionsInput, "id" | "agents"> {
     lease: { ttlMs, renewMs: Math.floor(ttlMs / 3) },
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(dice.chance(0.3) && { stuckMs: dice.between(300, 1_500), onStuck: dice.pick(["mark", "restart"]) }),
+    ...(dice.chance(0.15) && { spend: { wallMs: dice.between(200, 1_500), perMs: dice.between(300, 1_500) } }),
+    ...(dice.chance(0.2) && { tenantSpend: { wallMs: dice.between(50, 800), perMs: dice.between(300, 1_500) } }),
+    forwardReferencesMs: dice.pick([0, 0, 300, 1_500]),
+    onUnhealthy: dice.pick(["trial", "trial", "replace"]),
     stopMs: dice.between(0, 300),
     abandonMs: dice.between(500, 3_000),
     poisonLimit: dice.between(0, 3),
@@ -80,5 +84,13 @@ function drawHealth(dice: Dice): PoolOptionsInput["health"] {
     degraded: 0.3,
     unhealthy: 0.7,
     ...(dice.chance(0.5) && { consecutive: dice.between(2, window) }),
+  };
+}
+
+export function drawAutoscale(dice: Dice): Exclude<PoolOptionsInput["autoscale"], false | undefined> {
+  return {
+    targetWaitMs: dice.between(50, 500),
+    cooldownMs: dice.between(300, 2_000),
+    ...(dice.chance(0.3) && { targetPerAgent: dice.between(1, 3) }),
   };
 }

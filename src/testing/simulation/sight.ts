@@ -1,6 +1,7 @@
 /** Looks at the engine's state after every step in which it made a turn. */
 import { messageOf } from "../../base/errors.ts";
 import { checkInvariants } from "../../core/invariants.ts";
+import { spentOf, WHOLE_POOL } from "../../core/spend.ts";
 import type { NamespaceState } from "../../core/state.ts";
 import { endsOn } from "./ended.ts";
 import type { Scene } from "./scene.ts";
@@ -12,6 +13,7 @@ export class Sight {
   readonly #scene: Scene;
   readonly #watch: Watch;
   readonly #quarantined = new Set<string>();
+  readonly #toBeReplaced = new Set<string>();
   #seenPasses = 0;
 
   constructor(scene: Scene) {
@@ -44,12 +46,32 @@ export class Sight {
     this.#watch.look(state, engine.nowMs());
     const left = workLeft(state, engine.nowMs());
     if (left !== undefined) this.#scene.violate(left);
+    this.#replaced(state);
     this.#reach(state);
   }
 
-  #reach({ agents }: NamespaceState): void {
+  /** Where they are replaced nobody stays who works badly; a process that is told to end tells of it in its own time. */
+  #replaced({ agents, pools, draining }: NamespaceState): void {
+    if (draining !== undefined) return;
+    for (const { identity, lifecycle, health, replaceAtMs } of agents.values()) {
+      const { name, kind, pool, failed, dismissed } = identity;
+      if (pools.get(pool)?.options.onUnhealthy !== "replace" || kind === "remote" || kind === "daemon") continue;
+      if (lifecycle !== "ready" || health !== "unhealthy" || failed !== undefined || dismissed) continue;
+      if (replaceAtMs === undefined) this.#scene.violate(`agent ${name}, which works badly, is to be replaced`);
+    }
+  }
+
+  #reach({ agents, pools, epoch }: NamespaceState): void {
     const { reach } = this.#scene;
-    for (const [id, { lifecycle, health, cooldownUntilMs, stats, identity }] of agents) {
+    for (const pool of pools.values()) {
+      if (spentOf(pool, WHOLE_POOL) !== undefined) reach("a pool had nothing left to spend");
+    }
+    for (const [id, { lifecycle, health, cooldownUntilMs, stats, identity, replaceAtMs }] of agents) {
+      const incarnation = `${epoch} ${id}`;
+      if (replaceAtMs !== undefined) this.#toBeReplaced.add(incarnation);
+      else if (lifecycle === "restarting" && this.#toBeReplaced.delete(incarnation)) {
+        reach("an agent that worked badly was replaced");
+      }
       if (lifecycle === "quarantined") {
         reach("an agent was quarantined");
         this.#quarantined.add(id);

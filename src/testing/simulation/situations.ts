@@ -35,6 +35,18 @@ export const SITUATIONS = [
   "a silent agent was taken for dead",
   "a remote agent took its own name over",
   "an agent was unhealthy by its work",
+  "an agent that worked badly was replaced",
+  "an agent was replaced with work on it",
+  // Sizes, spending and schedules.
+  "an operator scaled a pool",
+  "a pool grew by its load",
+  "a pool shrank when it was idle",
+  "a pool had nothing left to spend",
+  "a task ran while another tenant had nothing left to spend",
+  "a task spent its budget",
+  "a schedule submitted a task",
+  "an instant was skipped, as the task before was open",
+  "instants of a schedule passed unserved",
   // Breakers.
   "a breaker opened by failures in a row",
   "a breaker opened by its ratio",
@@ -67,6 +79,9 @@ export const SITUATIONS = [
   "an unknown outcome was cleared up by its key",
   "an unknown outcome turned out as not kept",
   "unknown dependencies were refused",
+  "a dependency did not come in time",
+  "a task ran without a dependency that did not come",
+  "a task went on after a dependency that came later than itself",
   "a cycle was refused",
   "a batch was taken in part",
   // Order.

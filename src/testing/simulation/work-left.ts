@@ -3,6 +3,7 @@ import type { Agent } from "../../core/agent.ts";
 import { needsEmptyAgent, needsQuiet } from "../../core/company.ts";
 import type { Pool } from "../../core/pool.ts";
 import { mayServe } from "../../core/service-class.ts";
+import { spentOf, WHOLE_POOL } from "../../core/spend.ts";
 import type { NamespaceState } from "../../core/state.ts";
 import type { Task } from "../../core/task.ts";
 
@@ -19,12 +20,19 @@ export function workLeft(state: NamespaceState, nowMs: number): string | undefin
     if (task.state.name !== "waiting" || task.state.reason !== "agent") continue;
     const pool = state.pools.get(task.spec.pool);
     if (pool === undefined || !mayBeginIn(state, pool, task)) continue;
+    if (isSpent(pool, WHOLE_POOL, nowMs) || isSpent(pool, task.spec.tenant, nowMs)) continue;
     const { keyConcurrency = Number.POSITIVE_INFINITY } = pool.options;
     if ((running.get(keyOf(task)) ?? 0) >= keyConcurrency) continue;
     for (const agent of free)
       if (mayTake(agent, task)) return `agent ${agent.identity.name} takes task ${task.spec.id}, which waits`;
   }
   return undefined;
+}
+
+/** Its window is over by its timer, not before. */
+function isSpent(pool: Pool, tenant: string | undefined, nowMs: number): boolean {
+  const spent = tenant === undefined ? undefined : spentOf(pool, tenant);
+  return spent !== undefined && spent.untilMs > nowMs - TIMER_SLACK_MS;
 }
 
 const keyOf = ({ spec }: Task): string => `${spec.pool}\t${spec.fairnessKey ?? ""}`;
