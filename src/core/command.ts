@@ -52,7 +52,8 @@ export type Command =
       readonly type: "schedule_served";
       readonly id: string;
       readonly atMs: number;
-      readonly result: { readonly taskId: TaskId } | { readonly error: Failure };
+      /** `epoch`: the term in which it was refused. */
+      readonly result: { readonly taskId: TaskId } | { readonly error: Failure; readonly epoch: number };
     }
   /** Cancels what is open and removes pool and agents. */
   | { readonly type: "delete_pool"; readonly pool: PoolId }

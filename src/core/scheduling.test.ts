@@ -72,7 +72,7 @@ test("a refused submission is said on the schedule, which goes on; the next succ
   create(world);
   world.advance(MINUTE / 2);
   const error = { code: "queue_full", message: "full" };
-  world.ask({ type: "schedule_served", id: "s", atMs: FIRST, result: { error } });
+  world.ask({ type: "schedule_served", id: "s", atMs: FIRST, result: { error, epoch: world.state.epoch } });
   expect(schedule(world)).toMatchObject({ lastError: error, fired: 0, nextAtMs: FIRST + MINUTE });
   expect(world.eventsOf("schedule.refused")).toHaveLength(1);
   world.advance(MINUTE);
@@ -163,4 +163,18 @@ test("nothing is asked for while the engine closes; the next one makes up for it
   world.restart();
   world.advance(0);
   expect(asked(world)).toEqual([FIRST]);
+});
+
+test("what was refused by a term that ended is no word on its instant: the next term serves it", () => {
+  const world = createWorld({ startMs });
+  create(world);
+  world.advance(MINUTE / 2);
+  const { epoch } = world.state;
+  world.restart();
+  const error = { code: "store_full", message: "no space" };
+  world.ask({ type: "schedule_served", id: "s", atMs: FIRST, result: { error, epoch } });
+  expect([schedule(world).nextAtMs, schedule(world).lastError]).toEqual([FIRST, undefined]);
+  expect(asked(world)).toEqual([FIRST, FIRST]);
+  serve(world, FIRST);
+  expect(schedule(world)).toMatchObject({ nextAtMs: FIRST + MINUTE, fired: 1 });
 });

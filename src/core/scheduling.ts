@@ -90,6 +90,8 @@ export function scheduleServed(
 ): Reply {
   const schedule = state.schedules.get(id);
   if (schedule?.nextAtMs !== atMs) return DONE;
+  // What a term has refused as it ended, the next one serves anew.
+  if ("error" in result && result.epoch !== state.epoch) return DONE;
   const on = goOn(schedule, turn);
   if ("error" in result) turn.record({ type: "schedule.refused", scheduleId: id, ...on, error: result.error });
   else turn.record({ type: "schedule.fired", scheduleId: id, ...on, submitted: result.taskId });

@@ -57,6 +57,7 @@ export class ScheduleDesk {
   /** Submits the task of an instant, and tells the core what came of it. */
   async serve(id: string, atMs: number): Promise<void> {
     const { loop, log, state } = this.#frame;
+    const { epoch } = state;
     const schedule = state.schedules.get(id);
     if (schedule?.nextAtMs !== atMs) return;
     try {
@@ -66,7 +67,7 @@ export class ScheduleDesk {
       if (UNKNOWN_OUTCOMES.some((code) => isPoolError(error, code))) return;
       const failure = { code: isPoolError(error) ? error.code : "internal", message: messageOf(error) };
       log({ level: "warn", event: "schedule.refused", schedule: id, ...failure });
-      loop.tell({ type: "schedule_served", id, atMs, result: { error: failure } });
+      loop.tell({ type: "schedule_served", id, atMs, result: { error: failure, epoch } });
     }
   }
 
