@@ -66,6 +66,14 @@ export interface AuditedPool {
   scaledAtMs: number | undefined;
 }
 
+export interface AuditedSchedule {
+  readonly overlap: "allow" | "skip";
+  nextAtMs: number | undefined;
+  lastTaskId: string | undefined;
+  /** Submitted for an instant that is not told as served yet. */
+  untold: string | undefined;
+}
+
 export interface AuditTools {
   readonly violate: (message: string) => void;
   readonly reach: Reach;

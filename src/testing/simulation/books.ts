@@ -1,10 +1,9 @@
 /** The auditor's books: what is known of tasks, pools and agents, by the log alone. */
 import type { AgentIdentity } from "../../core/agent.ts";
 import type { Gate } from "../../core/gate.ts";
-import type { AuditedPool, AuditedTask, AuditTools } from "./audited.ts";
+import type { AuditedPool, AuditedSchedule, AuditedTask, AuditTools } from "./audited.ts";
 import * as budget from "./budget.ts";
 import type { Ended } from "./ended.ts";
-import type { AuditedSchedule } from "./schedule-audit.ts";
 import { Deaths } from "./suspicion.ts";
 
 export class Books {

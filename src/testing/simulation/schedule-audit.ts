@@ -1,14 +1,7 @@
 /** Schedules, by the log: each instant is served once, in order, and by a task of its own. */
 import type { DurableEvent } from "../../core/event.ts";
+import type { AuditedSchedule } from "./audited.ts";
 import type { Books } from "./books.ts";
-
-export interface AuditedSchedule {
-  readonly overlap: "allow" | "skip";
-  nextAtMs: number | undefined;
-  lastTaskId: string | undefined;
-  /** Submitted for an instant that is not told as served yet. */
-  untold: string | undefined;
-}
 
 export type ScheduleEvent = Extract<DurableEvent, { readonly type: `schedule.${string}` }>;
 
