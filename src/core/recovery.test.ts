@@ -188,3 +188,37 @@ test("a death of the engine is refunded up to the limit, then it counts", () => 
   }
   expect(world.task("t")).toMatchObject({ attemptCount: 1, refunds: 1 });
 });
+
+test("the deadline of a remote attempt, and its nearness, are known to the next engine", () => {
+  const world = createWorld({
+    agents: [{ name: "rem", kind: "remote", concurrency: 2 }],
+    pool: { lease: { ttlMs: 600_000 } },
+  });
+  world.claim("rem", { max: 2 });
+  const deadlineAtMs = world.nowMs + 10_000;
+  world.submit({ id: "t", deadlineAtMs, escalate: { atShare: 0.5, priority: 1 } });
+  world.restart();
+  world.ask({ type: "recover" });
+  world.advance(5_000);
+  expect([world.task("t").priority, world.status("t")]).toEqual([1, "leased"]);
+  world.advance(5_000);
+  expect(world.settlement("t").error?.code).toBe("deadline_exceeded");
+  expect(world.effectsOf("stop")).toMatchObject([{ agentId: "rem", taskId: "t" }]);
+});
+
+test("a retry that waited at the engine's death is still paid for by the budget", () => {
+  const budget = { ratio: 0, windowMs: 600_000, floor: 1 };
+  const retry = { failover: "backoff" as const, backoff: { baseMs: 1_000, jitter: "none" as const }, budget };
+  const world = createWorld({ agents: ["ada", "bob"], pool: { retry } });
+  for (const id of ["t", "u"]) world.submit({ id });
+  world.fail("t");
+  expect(world.status("t")).toBe("retry");
+  world.restart();
+  world.ask({ type: "recover" });
+  for (const name of ["ada", "bob"]) world.ready(name);
+  world.advance(1_000);
+  expect(world.status("t")).toBe("leased");
+  world.fail("u");
+  world.advance(10_000);
+  expect(world.status("u")).toBe("retry");
+});

@@ -106,6 +106,38 @@ describe("an agent that works badly", () => {
     expect(on.runner(id)).toBe("bob");
   });
 
+  test("that is a process with no replacement left to it is killed, and says itself what became of it", () => {
+    const on = world({ restart: { ...RESTART, max: 0 } }, [{ name: "ada", kind: "daemon" }]);
+    fail(on, 3);
+    expect(on.effectsOf("kill_agent")).toMatchObject([{ agentId: "ada", reason: on.agent("ada").healthReason }]);
+    expect(on.agent("ada").lifecycle).toBe("ready");
+    on.crash("ada");
+    expect(on.agent("ada").lifecycle).toBe("quarantined");
+  });
+
+  test("is never tried again where quarantine has no end", () => {
+    const on = world({ restart: { ...RESTART, max: 0, quarantineMs: 0 } });
+    fail(on, 3);
+    on.advance(1_000_000_000);
+    expect(on.agent("ada").lifecycle).toBe("quarantined");
+    expect(on.state.due.nextAtMs).toBeUndefined();
+  });
+
+  test("that has become well before its time is replaced the next time that it works badly", () => {
+    const on = world({ stuckMs: 1_000, lease: { ttlMs: 86_400_000 } });
+    const busy = (): string => {
+      const id = on.submit();
+      on.start(id);
+      on.advance(1_001);
+      return id;
+    };
+    on.complete(busy());
+    on.advance(60_000);
+    busy();
+    on.advance(2_000);
+    expect(on.effectsOf("stop_agent")).toHaveLength(1);
+  });
+
   test("is not replaced when it has become well before its time", () => {
     const on = world({ stuckMs: 300_000, lease: { ttlMs: 86_400_000 } });
     const id = on.submit();
@@ -212,6 +244,26 @@ describe("S0-B08: a pool that replaces up to size.min", () => {
     on.ask({ type: "drain_pool", pool: MAIN });
     failFirst(on);
     expect(ids(on)).toHaveLength(1);
+  });
+
+  test("starts nobody whom an operator has failed, and spawns others for them", () => {
+    const on = coordination(2);
+    const [first, second] = ids(on);
+    on.crash(String(first));
+    on.ask({ type: "fail_agent", agentId: first as AgentId, reason: "sick" });
+    on.ask({ type: "fail_agent", agentId: second as AgentId, reason: "sick" });
+    expect(on.agent(String(first)).lifecycle).toBe("crashed");
+    expect(ids(on)).toHaveLength(3);
+  });
+
+  test("spawns nobody where its size drives no agents", () => {
+    const on = createWorld({
+      agents: ["ada"],
+      pool: { preset: "coordination", agents: [{ ...COMMAND, name: "ada" }] },
+    });
+    on.ask({ type: "fail_agent", agentId: asAgentId("ada"), reason: "sick" });
+    expect(ids(on)).toEqual(["ada"]);
+    expect(on.eventsOf("pool.scaled")).toEqual([]);
   });
 
   test("restarts the last one that dies", () => {

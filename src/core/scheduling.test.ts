@@ -178,3 +178,9 @@ test("what was refused by a term that ended is no word on its instant: the next 
   serve(world, FIRST);
   expect(schedule(world)).toMatchObject({ nextAtMs: FIRST + MINUTE, fired: 1 });
 });
+
+test("an engine that stops takes no more schedules", () => {
+  const world = createWorld({ startMs });
+  world.ask({ type: "drain", matching: true });
+  expect(refusal(() => create(world)).code).toBe("shutting_down");
+});

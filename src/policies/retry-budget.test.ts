@@ -66,3 +66,10 @@ test("never are there more retries in a window than allowed, however they are sp
   // Nor are many fewer: each comes back when its window is over, at the latest a part of it later.
   expect(drawn.length).toBeGreaterThanOrEqual(7 * Math.floor(5_000 / (windowMs + windowMs / 60 + 7)));
 });
+
+test("what came in one part of the window leaves with the last of it, never early", () => {
+  const budget = new RetryBudget({ ratio: 0, windowMs: 60_000, floor: 2 });
+  expect([budget.take(0), budget.take(10)]).toEqual([true, true]);
+  expect(budget.allows(60_009)).toBe(false);
+  expect(budget.allows(60_010)).toBe(true);
+});
