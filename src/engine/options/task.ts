@@ -1,10 +1,10 @@
 /** A task as callers hand it in. */
 import { z } from "zod";
-import { asTaskId, ID_PATTERN, type PoolId, type TaskId } from "../../base/ids.ts";
+import { asTaskId, type PoolId, type TaskId } from "../../base/ids.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
 import { parseWith } from "./parse.ts";
 import { budgetSchema } from "./spend.ts";
-import { count, duration, id, instant, jsonObject, LONGEST_LIST, label, name, share } from "./words.ts";
+import { count, duration, id, instant, jsonObject, LABEL_PATTERN, LONGEST_LIST, label, name, share } from "./words.ts";
 
 export const prioritySchema = z.union([
   z.enum(["critical", "high", "medium", "normal", "low"]),
@@ -129,7 +129,7 @@ export interface ResolvedTask {
 /** What most tasks consist of: a look is enough, and the value stays what it is. */
 const PLAIN: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ["prompt", (value: unknown) => typeof value === "string"],
-  ["type", (value: unknown) => typeof value === "string" && ID_PATTERN.test(value)],
+  ["type", (value: unknown) => typeof value === "string" && LABEL_PATTERN.test(value)],
   ["priority", (value: unknown) => PRIORITY_NUMBERS.has(value)],
 ]);
 

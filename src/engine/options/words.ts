@@ -18,13 +18,11 @@ export const id = z.string().regex(ID_PATTERN, "expected 1 to 128 letters, digit
 
 export const name = z.string().min(1).max(128);
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
+export const LABEL_PATTERN = /^[^\u0000-\u001f\u007f]{1,128}$/;
+
 /** Of a type of work, or of what an agent must be able to do: any words, on one line. */
-export const label = z
-  .string()
-  .min(1)
-  .max(128)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
-  .regex(/^[^\u0000-\u001f\u007f]*$/, "expected no control characters");
+export const label = z.string().regex(LABEL_PATTERN, "expected 1 to 128 characters, no control characters");
 
 export const text = (max: number) => z.string().max(max);
 
