@@ -101,7 +101,12 @@ export class Loop {
   readonly stubs: Stubs;
   readonly #options: LoopOptions;
   #asked: Asked[] = [];
+  /** Commands that have come, and how many of them nobody waits to take any more. */
+  #come = 0;
+  #taken = 0;
   #scheduled = false;
+  /** Resolved when the turn that is scheduled has begun. */
+  #beginning: PromiseWithResolvers<void> | undefined;
   #turnsAtOnce = 0;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -165,15 +170,24 @@ export class Loop {
   }
 
   /**
-   * Resolves when all that is in the state has been committed. Rejects when the engine has ended before, or can't reach
+   * Resolves when all that is in the state, or was asked before, has been committed: whoever has seen one thing happen is
+   * shown no state from before it. Rejects when the engine has ended before, or can't reach
    * its store: with a code of its own, as the reason says nothing of what was carried out and stored before it.
    */
   async stored(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    const upTo = this.#come;
+    while (this.#running !== undefined || (this.#scheduled && this.#taken < upTo)) {
+      await (this.#running ?? this.#begun());
+    }
     const reason = this.#dead ?? this.#lost?.reason;
     if (reason === undefined) return;
     const options = { retryable: true, details: { unknown: true }, cause: reason };
     throw new PoolError("unavailable", `the engine has ended: ${reason.message}`, options);
+  }
+
+  #begun(): Promise<void> {
+    this.#beginning ??= Promise.withResolvers();
+    return this.#beginning.promise;
   }
 
   /** Refuses everything from now on; resolves when the turn under way is over. */
@@ -184,6 +198,7 @@ export class Loop {
 
   #add(asked: Asked): void {
     this.#asked.push(asked);
+    this.#come += 1;
     this.#schedule();
   }
 
@@ -204,6 +219,8 @@ export class Loop {
 
   readonly #begin = (): void => {
     this.#scheduled = false;
+    this.#beginning?.resolve();
+    this.#beginning = undefined;
     if (this.#running !== undefined || this.#dead !== undefined) return;
     const running = this.#lost === undefined ? this.#turn() : this.#tryAgain(this.#lost);
     if (running === undefined) this.#goOn();
@@ -249,8 +266,13 @@ export class Loop {
       this.#isNewTerm = false;
       return this.#options.recovery(this.#retold.commands).map(unasked);
     }
+    return this.#takeAsked();
+  }
+
+  #takeAsked(): readonly Asked[] {
     const asked = this.#asked;
     this.#asked = [];
+    this.#taken = this.#come;
     return asked;
   }
 
@@ -368,8 +390,7 @@ export class Loop {
     this.#dead = reason;
     this.#timer?.cancel();
     this.#retold.close();
-    for (const { asker } of this.#asked) asker?.refused(reason);
-    this.#asked = [];
+    for (const { asker } of this.#takeAsked()) asker?.refused(reason);
   }
 
   /** A commit that failed, or a broken invariant: nobody is told anything that may not be so, and the term is over. */
@@ -378,8 +399,7 @@ export class Loop {
     const reason = reasonOf(error);
     const commit = this.#committing;
     this.#committing = undefined;
-    const waiting = [...asked, ...this.#asked];
-    this.#asked = [];
+    const waiting = [...asked, ...this.#takeAsked()];
     for (const { command, asker } of waiting) {
       if (asker === undefined && isToldOnce(command)) this.#retold.add(command);
     }
