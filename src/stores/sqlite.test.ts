@@ -529,6 +529,19 @@ describe("the file of the SQLite store", () => {
     expect(readdirSync(join(directory, "data")).sort()).toEqual(["troupe.db", "troupe.db.owner"]);
   });
 
+  test("takes its log in once that has 16 MB, so that few commits wait for it", async () => {
+    const store = await open();
+    await store.load();
+    const writer = new CommitWriter();
+    const logBytes: number[] = [];
+    for (let num = 1; num <= 24; num++) {
+      await store.commit(writer.next({ admitted: [anAdmission(num, {}, { prompt: "x".repeat(1_000_000) })] }));
+      logBytes.push(statSync(`${dataFile()}-wal`).size);
+    }
+    expect(logBytes[13]).toBeGreaterThan(14_000_000);
+    expect(logBytes.at(-1)).toBeLessThan(18_000_000);
+  });
+
   test("grows its epoch on the disk before load returns", async () => {
     const store = await open();
     await store.load();
