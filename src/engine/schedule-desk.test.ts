@@ -106,6 +106,19 @@ test("it can be paused and resumed", async () => {
   expect((await troupe.schedules.pause("s")).paused).toBe(true);
   await clock.advance(5 * MINUTE);
   expect(troupe.schedules.get("s")).toMatchObject({ fired: 0, missed: 0 });
+  await troupe.schedules.resume("s");
+  await clock.advance(MINUTE);
+  await until(() => troupe.schedules.get("s").fired === 1);
+});
+
+test("one that runs serves nothing while it is paused", async () => {
+  const clock = createVirtualClock(START);
+  const troupe = await aTroupe(clock);
+  const pool = await troupe.create({ id: "main" });
+  await troupe.schedules.create(aSchedule);
+  expect(await troupe.schedules.pause("s")).toMatchObject({ paused: true });
+  await clock.advance(5 * MINUTE);
+  expect((await pool.tasks()).items).toEqual([]);
 });
 
 test("what is wrong with a schedule is named by its path", async () => {

@@ -679,6 +679,20 @@ describe("throttling", () => {
     }
   });
 
+  test("one that will have rested enough is waited for, though another will not serve for long", async () => {
+    const breaker = { consecutive: 1, openMs: 60_000, jitter: "none" as const };
+    const { pool, ended } = aPool(["a", "b"], { breaker });
+    const called: string[] = [];
+    const result = pool.execute(async (id) => {
+      called.push(id);
+      if (called.length === 1) throw throttled(50);
+      if (id === "b") throw failure;
+      return id;
+    });
+    expect(await ended(result)).toBe("a");
+    expect(called).toEqual(["a", "b", "a"]);
+  });
+
   test("a call begun before a reset does not make the agent rest after it", async () => {
     const { pool } = aPool(["a"]);
     const slow = Promise.withResolvers<never>();

@@ -66,6 +66,7 @@ export const FAULTS = {
   // The engine's process, its clock and its store; the shares are of commits or of half seconds.
   killed_before_commit: 0.01,
   killed_after_commit: 0.01,
+  killed_serving: 0.3,
   killed: 0.03,
   stopped: 0.03,
   held_up: 0.04,

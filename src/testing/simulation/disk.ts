@@ -5,6 +5,7 @@ import { createMemoryStore } from "../../stores/memory.ts";
 import type { Commit, Store } from "../../stores/store.ts";
 import { createFlakyStore, type Faults, type FlakyStore } from "../flaky-store.ts";
 import type { Dice } from "./dice.ts";
+import { isScheduled } from "./schedule-mark.ts";
 import type { Reach } from "./situations.ts";
 
 export interface DiskOptions {
@@ -93,7 +94,8 @@ export class Disk {
           died();
           return never();
         }
-        const dies = dice.happens("killed_after_commit");
+        const serves = commit.events.some((event) => event.type === "task.submitted" && isScheduled(event.spec));
+        const dies = dice.happens("killed_after_commit") || (serves && dice.happens("killed_serving"));
         await flaky.commit(commit);
         if (!dies) return;
         died();

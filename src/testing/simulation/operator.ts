@@ -4,6 +4,7 @@ import type { LocalEngine } from "../../engine/engine.ts";
 import type { AgentView, IsolationView } from "../../engine/view.ts";
 import { GATES, type PoolPlan } from "./plan.ts";
 import { Lost, type Scene, Unreachable } from "./scene.ts";
+import { SCHEDULE_MARK } from "./schedule-mark.ts";
 
 /** Between two looks, at most. Milliseconds. */
 const LOOK_MS = 900;
@@ -75,8 +76,7 @@ export class Operator {
     }
     const [cron, overlap] = [`*/${dice.between(1, 2)} * * * * *`, dice.pick(["allow", "skip"] as const)];
     this.#made += 1;
-    const id = `schedule-${this.#made}`;
-    // So that the log tells whose task it is.
+    const id = `${SCHEDULE_MARK}${this.#made}`;
     const task = { prompt: "again and again", affinityKey: id };
     await this.#ask((engine) => engine.createSchedule({ id, pool, cron, overlap, task }));
   }

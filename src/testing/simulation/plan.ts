@@ -69,7 +69,8 @@ function drawPool(dice: Dice, id: string, staff: "functions" | "children" | "rem
   if (staff === "children") {
     // The program is only looked up: a scripted driver stands in for the process.
     const program = process.execPath;
-    const daemon: AgentPlan = { kind: "daemon", capabilities: ["*"], daemon: { program, basePort: 0 } };
+    const concurrency = dice.between(1, 2);
+    const daemon: AgentPlan = { kind: "daemon", capabilities: ["*"], concurrency, daemon: { program, basePort: 0 } };
     // Without a count `size` drives them.
     agents.push(dice.chance(0.5) ? daemon : { ...daemon, count: dice.between(1, 3) });
     if (dice.chance(0.5)) agents.push({ kind: "command", name: "shell", concurrency: dice.between(1, 2), program });
