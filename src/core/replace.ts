@@ -79,7 +79,9 @@ export function replace(state: NamespaceState, agentId: AgentId, atMs: number, t
   const agent = state.agents.get(agentId);
   if (agent === undefined || agent.replaceAtMs !== atMs) return;
   if (!isToBeReplaced(state, agent)) {
-    turn.record({ type: "agent.replacing", agentId, atMs: undefined, restartsAtMs: agent.restartsAtMs });
+    // What was only planned is no restart.
+    const restartsAtMs = agent.restartsAtMs.slice(0, -1);
+    turn.record({ type: "agent.replacing", agentId, atMs: undefined, restartsAtMs });
     return;
   }
   endRuns(state, agent, turn);

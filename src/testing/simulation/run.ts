@@ -16,6 +16,8 @@
  * - I11 log and rows tell the same: `fold.ts`
  * - I12 everything ends once nothing goes wrong any more, and nobody idles beside work: `play`, `work-left.ts`
  * - I13 breakers let nothing through while open, and half-open what they permit: `watch.ts`
+ * - sizes, spending and schedules keep to their rules: `size-audit.ts`, `spend-audit.ts`, `schedule-audit.ts`
+ * - agents that work badly are replaced where their pool says so: `sight.ts`
  */
 import type { Clock } from "../../base/clock.ts";
 import { createRandom } from "../../base/random.ts";
