@@ -90,7 +90,7 @@ export function anIdentity(facts: Partial<AgentIdentity> = {}): AgentIdentity {
 /** An attempt whose progress is kept in `told`. */
 export function anAttempt(
   task: Partial<Attempt["task"]> = {},
-  signal = new AbortController().signal,
+  signal: Attempt["signal"] = new AbortController().signal,
 ): Attempt & { readonly told: Json[] } {
   const told: Json[] = [];
   return {
