@@ -176,13 +176,16 @@ export class Loop {
    */
   async stored(): Promise<void> {
     const upTo = this.#come;
-    while (this.#running !== undefined || (this.#scheduled && this.#taken < upTo)) {
-      await (this.#running ?? this.#begun());
-    }
+    while (this.#running !== undefined || this.#isToBegin(upTo)) await (this.#running ?? this.#begun());
     const reason = this.#dead ?? this.#lost?.reason;
     if (reason === undefined) return;
     const options = { retryable: true, details: { unknown: true }, cause: reason };
     throw new PoolError("unavailable", `the engine has ended: ${reason.message}`, options);
+  }
+
+  /** The next turn carries out what was asked by then, or says of a new term what runs in it. */
+  #isToBegin(upTo: number): boolean {
+    return this.#dead === undefined && (this.#isNewTerm || (this.#scheduled && this.#taken < upTo));
   }
 
   #begun(): Promise<void> {
@@ -389,6 +392,7 @@ export class Loop {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
     this.#timer?.cancel();
+    this.#beginning?.resolve();
     this.#retold.close();
     for (const { asker } of this.#takeAsked()) asker?.refused(reason);
   }

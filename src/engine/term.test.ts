@@ -178,6 +178,28 @@ describe("a refused commit", () => {
     expect({ calls: slow.calls, aborted: slow.aborted }).toEqual({ calls: 1, aborted: 0 });
   });
 
+  test("shows a running attempt as running to whoever reads before the first turn of the new term", async () => {
+    const slow = patient();
+    const { engine, disk, clock, within } = await setting(slow.run);
+    await within(engine.submit("main", { id: "a", prompt: "a" }));
+    const { epoch } = engine.state;
+    // The turn that begins a term waits here.
+    const held: (() => void)[] = [];
+    const defer = clock.defer.bind(clock);
+    clock.defer = (fire) => {
+      if (engine.state.epoch > epoch) held.push(fire);
+      else defer(fire);
+    };
+    once(disk, "task.submitted", full());
+    await expect(within(engine.submit("main", { prompt: "b" }))).rejects.toMatchObject({ code: "store_full" });
+    expect(held).toHaveLength(1);
+    const seen = engine.task("a");
+    await clock.settle();
+    clock.defer = defer;
+    for (const fire of held) defer(fire);
+    expect(await within(seen)).toMatchObject({ status: "in_progress" });
+  });
+
   test("keeps the lease of a running attempt alive, though the stored one is over", async () => {
     const slow = patient();
     const { engine, disk, clock, within } = await setting(slow.run);
