@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { systemEntropy } from "../src/base/random.ts";
 import { quicklyChecked, taskSchema } from "../src/engine/options/task.ts";
-import { Outcomes } from "../src/policies/outcomes.ts";
+import { NO_OUTCOMES } from "../src/policies/outcomes.ts";
 
 interface Case {
   readonly name: string;
@@ -29,7 +29,7 @@ function outcomesCopied(): () => unknown {
 }
 
 function outcomesViewed(): () => unknown {
-  let outcomes = Outcomes.NONE;
+  let outcomes = NO_OUTCOMES;
   let atMs = 0;
   return () => {
     atMs += 1;

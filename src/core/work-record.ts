@@ -14,7 +14,7 @@ import {
 } from "../policies/breaker/breaker.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
 import { judge, TRIAL_MS } from "../policies/health.ts";
-import { Outcomes } from "../policies/outcomes.ts";
+import { NO_OUTCOMES } from "../policies/outcomes.ts";
 import { isHalfOpen } from "./admits.ts";
 import type { Agent } from "./agent.ts";
 import { type Command, DONE, type Reply } from "./command.ts";
@@ -95,7 +95,7 @@ function tellBreaker(agent: Agent, { breaker, transition }: Step, turn: Turn): v
   const agentId = agent.identity.id;
   turn.record({ type: "agent.breaker", agentId, breaker, transition });
   if (transition?.to !== "closed" || agent.outcomes.length === 0) return;
-  turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
+  turn.record({ type: "agent.outcomes", agentId, outcomes: NO_OUTCOMES });
   hearWork(agent, { health: "healthy", reason: "" }, turn);
 }
 
@@ -167,7 +167,7 @@ export function probeBreaker(state: NamespaceState, agent: Agent, turn: Turn): v
 export function beginAnew(agent: Agent, turn: Turn): void {
   const agentId = agent.identity.id;
   if (agent.breaker !== NEW_BREAKER) tellBreaker(agent, reset(agent.breaker, turn.nowMs), turn);
-  if (agent.outcomes.length > 0) turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
+  if (agent.outcomes.length > 0) turn.record({ type: "agent.outcomes", agentId, outcomes: NO_OUTCOMES });
 }
 
 /**
@@ -181,7 +181,7 @@ export function resetAgent(state: NamespaceState, agentId: AgentId, turn: Turn):
   if (agent.findings.get("passive")?.health === "unhealthy") {
     turn.record({ type: "agent.trial", agentId, untilMs: turn.nowMs });
   } else {
-    turn.record({ type: "agent.outcomes", agentId, outcomes: Outcomes.NONE });
+    turn.record({ type: "agent.outcomes", agentId, outcomes: NO_OUTCOMES });
     hearWork(agent, { health: "healthy", reason: "" }, turn);
   }
   const word = stateOf(agent.breaker, turn.nowMs);

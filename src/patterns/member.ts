@@ -8,7 +8,7 @@ import type { Candidate } from "../policies/balancer/balancer.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
 import type { HealthOptions } from "../policies/health.ts";
 import { type Measure, newMeasure, observe, type PoolLatency } from "../policies/measure.ts";
-import { Outcomes } from "../policies/outcomes.ts";
+import { NO_OUTCOMES, Outcomes } from "../policies/outcomes.ts";
 import { type Fault, isAgentsFault } from "./fault.ts";
 import { LiveBreaker, type OnTransition, type Permit } from "./live-breaker.ts";
 import { type HealthVerdict, verdictOf } from "./passive-health.ts";
@@ -67,7 +67,7 @@ export class Member<T> implements Candidate {
   readonly #overdue = new Set<Run>();
   #measure = newMeasure();
   #tally = new Tally();
-  #calls = Outcomes.NONE;
+  #calls = NO_OUTCOMES;
   #isDetached = false;
   #restUntilMs = Number.NEGATIVE_INFINITY;
   #restMs = 0;
@@ -91,7 +91,7 @@ export class Member<T> implements Candidate {
       clock,
       random,
       onTransition: (from, to, reason) => {
-        if (to === "closed") this.#calls = Outcomes.NONE;
+        if (to === "closed") this.#calls = NO_OUTCOMES;
         return this.#isDetached ? undefined : onTransition?.(this.id, from, to, reason);
       },
     });
@@ -212,7 +212,7 @@ export class Member<T> implements Candidate {
   reset(): void {
     this.#tally = new Tally();
     this.#measure = newMeasure();
-    this.#calls = Outcomes.NONE;
+    this.#calls = NO_OUTCOMES;
     this.#restUntilMs = Number.NEGATIVE_INFINITY;
     this.#restMs = 0;
     this.#lastBegunMs = Number.NEGATIVE_INFINITY;

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
-import { Outcomes } from "../policies/outcomes.ts";
+import { NO_OUTCOMES, Outcomes } from "../policies/outcomes.ts";
 import { verdictOf } from "./passive-health.ts";
 
 /** S is a success, F a failure. */
 const calls = (letters: string) =>
   [...letters].reduce(
     (outcomes, letter) => outcomes.with({ atMs: 0, failed: letter === "F" }, HEALTH_DEFAULTS),
-    Outcomes.NONE,
+    NO_OUTCOMES,
   );
 const health = (letters: string, options: Partial<HealthOptions> = {}) =>
   verdictOf(calls(letters), { ...HEALTH_DEFAULTS, ...options });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { Outcomes, type Reach } from "./outcomes.ts";
+import { NO_OUTCOMES, type Outcomes, type Reach } from "./outcomes.ts";
 
 const WIDE: Reach = { window: 100, maxAgeMs: Number.POSITIVE_INFINITY };
 
 /** S succeeded, F failed; a millisecond apart, from `fromMs` on. */
-function told(letters: string, reach: Reach = WIDE, from = Outcomes.NONE, fromMs = 0): Outcomes {
+function told(letters: string, reach: Reach = WIDE, from = NO_OUTCOMES, fromMs = 0): Outcomes {
   let outcomes = from;
   [...letters].forEach((letter, n) => {
     outcomes = outcomes.with({ atMs: fromMs + n, failed: letter === "F" }, reach);
@@ -44,12 +44,12 @@ describe("one more", () => {
     expect([first, good, bad].map(letters)).toEqual(["SF", "SFS", "SFF"]);
     expect([...bad].map(({ atMs }) => atMs)).toEqual([0, 1, 7]);
     expect(letters(told("F", WIDE, good, 9))).toBe("SFSF");
-    expect(letters(Outcomes.NONE)).toBe("");
+    expect(letters(NO_OUTCOMES)).toBe("");
   });
 
   test("counts stay right over thousands, with a short window and a long one", () => {
     for (const window of [1, 3, 20, 500]) {
-      let outcomes = Outcomes.NONE;
+      let outcomes = NO_OUTCOMES;
       const all: boolean[] = [];
       for (let n = 0; n < 2_000; n++) {
         const failed = (n * n) % 7 < 3;
@@ -63,7 +63,7 @@ describe("one more", () => {
   });
 
   test("a long life keeps no more in memory than a few windows", () => {
-    let outcomes = Outcomes.NONE;
+    let outcomes = NO_OUTCOMES;
     for (let n = 0; n < 10_000; n++) outcomes = outcomes.with({ atMs: n, failed: false }, { ...WIDE, window: 10 });
     expect(outcomes.placesHeld).toBeLessThan(200);
   });

@@ -28,8 +28,6 @@ interface Log {
 const SLACK = 64;
 
 export class Outcomes implements Iterable<PastOutcome> {
-  static readonly NONE = new Outcomes({ instants: [], fails: [] }, { from: 0, to: 0, failures: 0, inARow: 0 });
-
   readonly #log: Log;
   readonly #from: number;
   readonly #to: number;
@@ -43,6 +41,11 @@ export class Outcomes implements Iterable<PastOutcome> {
     this.#to = view.to;
     this.failures = view.failures;
     this.inARow = view.inARow;
+  }
+
+  /** Without any. */
+  static none(): Outcomes {
+    return new Outcomes({ instants: [], fails: [] }, { from: 0, to: 0, failures: 0, inARow: 0 });
   }
 
   get length(): number {
@@ -112,7 +115,10 @@ export class Outcomes implements Iterable<PastOutcome> {
   /** The log itself for its newest view, unless most of it has been left behind; else what is looked at, by itself. */
   #writable(from: number): Log {
     const { instants, fails } = this.#log;
-    if (this.#to === instants.length && this !== Outcomes.NONE && from < SLACK + this.length) return this.#log;
+    if (this.#to === instants.length && this !== NO_OUTCOMES && from < SLACK + this.length) return this.#log;
     return { instants: instants.slice(from, this.#to), fails: fails.slice(from, this.#to) };
   }
 }
+
+/** What everybody begins with. Not a static field of the class: as compiled, it would be made before the class is. */
+export const NO_OUTCOMES = Outcomes.none();

@@ -5,7 +5,7 @@ import type { AgentId, TaskId } from "../../base/ids.ts";
 import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
-import { Outcomes } from "../../policies/outcomes.ts";
+import { NO_OUTCOMES } from "../../policies/outcomes.ts";
 import { AGENT_LIFECYCLE, type Agent, type AgentIdentity, type Isolation, newStats, type Run } from "../agent.ts";
 import type { Event } from "../event.ts";
 import { agentOf, type NamespaceState, poolOf, queueOf } from "../state.ts";
@@ -59,7 +59,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     lastExit: undefined,
     stats: newStats(),
     breaker: NEW_BREAKER,
-    outcomes: Outcomes.NONE,
+    outcomes: NO_OUTCOMES,
     trialAtMs: 0,
     rate: rateOf(state, identity),
     measure: newMeasure(),

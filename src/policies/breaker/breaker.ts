@@ -8,7 +8,7 @@
  */
 import type { Random } from "../../base/random.ts";
 import { backoffMs } from "../backoff.ts";
-import { Outcomes } from "../outcomes.ts";
+import { NO_OUTCOMES, type Outcomes } from "../outcomes.ts";
 import { type BreakerOptions, LONGEST_RETRY_AFTER_MS } from "./options.ts";
 
 export type BreakerState = "closed" | "open" | "half_open";
@@ -107,7 +107,7 @@ export const NEW_BREAKER: Closed = {
   generation: 0,
   times: 0,
   consecutive: 0,
-  outcomes: Outcomes.NONE,
+  outcomes: NO_OUTCOMES,
   sinceMs: undefined,
 };
 
