@@ -8,7 +8,7 @@ import type { Candidate } from "../policies/balancer/balancer.ts";
 import type { BreakerOptions } from "../policies/breaker/options.ts";
 import type { HealthOptions } from "../policies/health.ts";
 import { type Measure, newMeasure, observe, type PoolLatency } from "../policies/measure.ts";
-import { NO_OUTCOMES, Outcomes } from "../policies/outcomes.ts";
+import { NO_OUTCOMES } from "../policies/outcomes.ts";
 import { type Fault, isAgentsFault } from "./fault.ts";
 import { LiveBreaker, type OnTransition, type Permit } from "./live-breaker.ts";
 import { type HealthVerdict, verdictOf } from "./passive-health.ts";

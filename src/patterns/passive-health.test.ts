@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { HEALTH_DEFAULTS, type HealthOptions } from "../policies/health.ts";
-import { NO_OUTCOMES, Outcomes } from "../policies/outcomes.ts";
+import { NO_OUTCOMES } from "../policies/outcomes.ts";
 import { verdictOf } from "./passive-health.ts";
 
 /** S is a success, F a failure. */
