@@ -44,7 +44,7 @@ async function load(scale: number): Promise<Figures> {
     );
     const pool = await createPool({ store: "sqlite:", dataDir, agents });
     try {
-      const tasks = scaled(ACTIVE + QUEUED, scale, ACTIVE);
+      const tasks = scaled(ACTIVE + QUEUED, scale, 2 * ACTIVE);
       const acceptedMs: number[] = [];
       const from = performance.now();
       const handed = await Promise.all(
