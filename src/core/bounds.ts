@@ -114,8 +114,8 @@ export function refuseBeyondBounds(
   if (behind || depth >= limits.limit) {
     const hasFree = mayStart(pool) && queue.seats.hasFree();
     const room = hasFree ? roomFor(queue, [...ahead, spec]) : undefined;
-    const isBeyond = behind || (room?.waiting ?? depth + 1) > limits.limit;
-    if (isBeyond && room?.startsLast !== true) {
+    const startsAtOnce = room?.startsLast === true;
+    if (!startsAtOnce && (behind || (room?.waiting ?? depth + 1) > limits.limit)) {
       throw full(pool, { limit: "queue", depth, bound: limits.limit, nowMs });
     }
   }

@@ -1,4 +1,7 @@
-/** Which task goes first: inside one priority, and between priorities by age with a step per rank or by how often each is served. */
+/**
+ * Which task goes first: inside one priority, and between priorities by age with a step per rank or by how often each
+ * is served.
+ */
 import { PRIORITY_NAMES, type Priority, type PriorityName, type Task } from "./task.ts";
 
 export type Ageing = { readonly stepMs: number } | false;

@@ -5,6 +5,7 @@
  */
 import type { AgentId } from "../base/ids.ts";
 import type { PoolQueue } from "./pool-queue.ts";
+import type { Group, Seat } from "./seats.ts";
 import { mayServe, type ServiceClass } from "./service-class.ts";
 
 type Kind = Pick<ServiceClass, "type" | "requires">;
@@ -25,13 +26,18 @@ interface Demand {
 
 /** Free slots of agents that fit the same tasks. */
 interface Offer {
-  readonly profile: Parameters<typeof mayServe>[0];
-  readonly agentIds: readonly AgentId[];
-  readonly free: number;
+  readonly group: Pick<Group, "profile" | "free" | "freeAiling">;
+  readonly slots: number;
+}
+
+/** A demand, and who is free for it. */
+interface Fitted {
+  readonly demand: Demand;
+  readonly offers: readonly Offer[];
 }
 
 export interface Room {
-  /** How many would still wait at most after a match with all that is free. */
+  /** How many would still wait at most after a match with all that is free. Reckoned when it is asked for. */
   readonly waiting: number;
   /** The last planned one is certain to start with that match. */
   readonly startsLast: boolean;
@@ -60,33 +66,37 @@ export function roomFor(queue: PoolQueue, planned: readonly Planned[]): Room {
     const demand = add(task, startable);
     last = startable === 0 ? undefined : demand;
   }
-  const all = [...demands.values()].filter(({ startable }) => startable > 0);
   const offers = freeOf(queue);
+  const fitted: Fitted[] = [];
+  for (const demand of demands.values()) {
+    const fitting = demand.startable === 0 ? [] : offers.filter((offer) => fits(offer, demand));
+    if (fitting.length > 0) fitted.push({ demand, offers: fitting });
+  }
+  const lastFitted = fitted.find(({ demand }) => demand === last);
   return {
-    waiting: total - surelyStarted(all, offers),
-    startsLast: last !== undefined && contenders(last, all, offers) <= slotsFor(last, offers),
+    startsLast: lastFitted !== undefined && contenders(lastFitted, fitted) <= slotsOf(lastFitted),
+    get waiting() {
+      return total - surelyStarted(fitted);
+    },
   };
 }
 
 function freeOf(queue: PoolQueue): Offer[] {
   const offers: Offer[] = [];
-  for (const { profile, free, freeAiling } of queue.seats.groups()) {
-    const seats = [...free, ...freeAiling];
-    const slots = seats.reduce((sum, seat) => sum + freeSlots(seat), 0);
-    if (slots > 0) offers.push({ profile, agentIds: seats.map(({ agentId }) => agentId), free: slots });
+  for (const group of queue.seats.groups()) {
+    const slots = freeSlots(group.free) + freeSlots(group.freeAiling);
+    if (slots > 0) offers.push({ group, slots });
   }
   return offers;
 }
 
-interface FreeSeat {
-  readonly capacity: number;
-  readonly inFlight: number;
-  readonly agent: { readonly claim: { readonly max: number; readonly leased: readonly number[] } | undefined };
-}
-
-function freeSlots({ agent, capacity, inFlight }: FreeSeat): number {
-  const room = capacity - inFlight;
-  return agent.claim === undefined ? room : Math.min(room, agent.claim.max - agent.claim.leased.length);
+function freeSlots(seats: readonly Pick<Seat, "agent" | "capacity" | "inFlight">[]): number {
+  let slots = 0;
+  for (const { agent, capacity, inFlight } of seats) {
+    const room = capacity - inFlight;
+    slots += agent.claim === undefined ? room : Math.min(room, agent.claim.max - agent.claim.leased.length);
+  }
+  return slots;
 }
 
 /**
@@ -94,35 +104,41 @@ function freeSlots({ agent, capacity, inFlight }: FreeSeat): number {
  * start all, or as many as there are slots that fit it and that others would leave. And of one kind alone: all start, or
  * every slot that fits it is taken, by whomever.
  */
-function surelyStarted(demands: readonly Demand[], offers: readonly Offer[]): number {
+function surelyStarted(fitted: readonly Fitted[]): number {
   let together = 0;
   let most = 0;
-  for (const demand of demands) {
+  // Those whom the same slots fit have the same contenders: kinds may be many, what is free is seldom of many sorts.
+  const counted = new Map<string, number>();
+  for (const one of fitted) {
+    const { startable, excluded } = one.demand;
     // Whom some have failed on may wait for others than the free.
-    if (demand.excluded !== undefined) continue;
-    const slots = slotsFor(demand, offers);
-    if (slots === 0) continue;
-    const others = contenders(demand, demands, offers) - demand.startable;
-    together += Math.min(demand.startable, Math.max(0, slots - others));
-    most = Math.max(most, Math.min(demand.startable, slots));
+    if (excluded !== undefined) continue;
+    const key = one.offers.map(({ group }) => group.profile.key).join("\n");
+    const all = counted.get(key) ?? contenders(one, fitted);
+    counted.set(key, all);
+    const slots = slotsOf(one);
+    together += Math.min(startable, Math.max(0, slots - (all - startable)));
+    most = Math.max(most, Math.min(startable, slots));
   }
   return Math.max(together, most);
 }
 
-function slotsFor(demand: Demand, offers: readonly Offer[]): number {
-  return offers.reduce((sum, offer) => (fits(offer, demand) ? sum + offer.free : sum), 0);
+function slotsOf({ offers }: Fitted): number {
+  let slots = 0;
+  for (const offer of offers) slots += offer.slots;
+  return slots;
 }
 
 /** Tasks that might take a slot which fits these, themselves included. */
-function contenders(demand: Demand, demands: readonly Demand[], offers: readonly Offer[]): number {
-  const fitting = offers.filter((offer) => fits(offer, demand));
-  if (fitting.length === 0) return demand.startable;
+function contenders({ offers }: Fitted, fitted: readonly Fitted[]): number {
   let count = 0;
-  for (const other of demands) if (fitting.some((offer) => fits(offer, other))) count += other.startable;
+  for (const other of fitted) if (other.offers.some((offer) => offers.includes(offer))) count += other.demand.startable;
   return count;
 }
 
-function fits({ profile, agentIds }: Offer, { kind, excluded }: Demand): boolean {
-  if (!mayServe(profile, kind)) return false;
-  return excluded === undefined || agentIds.some((id) => !excluded.has(id));
+function fits({ group }: Offer, { kind, excluded }: Demand): boolean {
+  if (!mayServe(group.profile, kind)) return false;
+  if (excluded === undefined) return true;
+  const isAllowed = ({ agentId }: Seat): boolean => !excluded.has(agentId);
+  return group.free.some(isAllowed) || group.freeAiling.some(isAllowed);
 }

@@ -208,7 +208,12 @@ export interface Task {
   lane: object | undefined;
 }
 
-const FOR_AN_AGENT: TaskState = { name: "waiting", reason: "agent" };
+/** They carry nothing, so that one of each is enough. */
+export const WAITING = {
+  agent: { name: "waiting", reason: "agent" },
+  dependencies: { name: "waiting", reason: "dependencies" },
+} as const satisfies Record<string, TaskState>;
+
 /** Most tasks have nothing of these: one list stands for all that are empty. */
 const NONE: readonly never[] = [];
 
@@ -217,7 +222,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     num,
     spec,
     priority: spec.priority,
-    state: FOR_AN_AGENT,
+    state: WAITING.agent,
     queuedAtMs,
     nearAtMs: undefined,
     first: false,

@@ -5,15 +5,13 @@
 import type { PoolId, TaskId } from "../base/ids.ts";
 import type { SettledFacts } from "../core/record.ts";
 import { type OldTask, retainedBytes } from "../core/retired.ts";
-import type { TaskBody } from "../core/task.ts";
+import { NO_BODY, type TaskBody } from "../core/task.ts";
 import { LazyIndex } from "./lazy-index.ts";
 import type { HistoryEntry, HistoryFilter, Settled, SettledRow } from "./store.ts";
 import { Tallies, type Tally } from "./tally.ts";
 
 /** Fewer dead places than this are not worth the work of closing the ranks. */
 const SLACK = 1_024;
-
-const NO_BODY: TaskBody = {};
 
 /** Of one pool's tasks, in the order of settlement; some are dead, all before `head` are. */
 interface Places {

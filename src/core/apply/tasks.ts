@@ -16,6 +16,7 @@ import {
   type Task,
   type TaskSpec,
   type TaskState,
+  WAITING,
 } from "../task.ts";
 import { refresh } from "./seat.ts";
 
@@ -122,15 +123,9 @@ export function hurry(state: NamespaceState, task: Task, priority: Priority): vo
   state.dirty.add(task.spec.pool);
 }
 
-/** They carry nothing, so that one of each is enough. */
-const RESTING = {
-  agent: { name: "waiting", reason: "agent" },
-  dependencies: { name: "waiting", reason: "dependencies" },
-} as const satisfies Record<string, TaskState>;
-
 function waitingState(resting: Resting): TaskState {
   if (resting.reason === "delay") return { name: "waiting", reason: "delay", untilMs: resting.untilMs };
-  if (resting.reason !== "retry") return RESTING[resting.reason];
+  if (resting.reason !== "retry") return WAITING[resting.reason];
   const { untilMs, held } = resting;
   return held === undefined
     ? { name: "waiting", reason: "retry", untilMs }
