@@ -1,5 +1,7 @@
 /** An agent: who works. Identity is durable, everything else starts anew with the engine. */
+
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import type { IntMap } from "../base/int-map.ts";
 import type { Json } from "../base/json.ts";
 import type { Warming } from "../policies/balancer/slow-start.ts";
 import type { Breaker, Permit } from "../policies/breaker/breaker.ts";
@@ -154,7 +156,7 @@ export interface Agent {
   healthReason: string;
   findings: ReadonlyMap<HealthSource, Finding>;
   /** By fence. `inFlight` is its size. */
-  readonly runs: Map<number, Run>;
+  readonly runs: IntMap<Run>;
   /** How many it ran when its concurrency was cut below that; they may go on. */
   runsAtCut: number;
   cooldownUntilMs: number;

@@ -1,6 +1,8 @@
 /** What the core owns. Maps by id are facts; `queues`, `dependents` and `due` are indexes over them. */
+
 import { broken } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { SlotMap } from "../base/slot-map.ts";
 import type { Agent } from "./agent.ts";
 import type { Chooser } from "./chooser.ts";
 import { Due } from "./due.ts";
@@ -18,12 +20,12 @@ export interface NamespaceState {
   readonly epoch: number;
   readonly pools: Map<PoolId, Pool>;
   /** Open tasks, and settled ones whose commit isn't stored yet. */
-  readonly tasks: Map<TaskId, Task>;
+  readonly tasks: SlotMap<TaskId, Task>;
   readonly agents: Map<AgentId, Agent>;
   /** Agents that are to be started anew once they are empty. */
   readonly leaving: Set<AgentId>;
   /** Idempotency keys of `tasks`. */
-  readonly keys: Map<string, TaskId>;
+  readonly keys: SlotMap<string, TaskId>;
   readonly queues: Map<PoolId, PoolQueue>;
   /** Limits per minute, by the key that agents share or by the agent. */
   readonly rates: Map<string, Rate>;
@@ -34,7 +36,7 @@ export interface NamespaceState {
   /** Types that closed gates hold, and how many of them do. */
   readonly heldTypes: Map<string, number>;
   /** Tasks that wait for a dependency, by the dependency. */
-  readonly dependents: Map<TaskId, TaskId[]>;
+  readonly dependents: SlotMap<TaskId, TaskId[]>;
   /** Submissions that wait for room; pools without any are not there. */
   readonly overflow: Map<PoolId, HeldLine>;
   /** How many open tasks depend on a task. */
@@ -69,17 +71,17 @@ export function emptyState(epoch: number): NamespaceState {
   return {
     epoch,
     pools: new Map(),
-    tasks: new Map(),
+    tasks: new SlotMap(),
     agents: new Map(),
     leaving: new Set(),
-    keys: new Map(),
+    keys: new SlotMap(),
     queues: new Map(),
     rates: new Map(),
     isolation: new IsolationBook(),
     gates: new Map(),
     schedules: new Map(),
     heldTypes: new Map(),
-    dependents: new Map(),
+    dependents: new SlotMap(),
     overflow: new Map(),
     needed: new Map(),
     leftLetters: new Map(),

@@ -101,7 +101,7 @@ export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Comm
     }
   }
   const { admitted } = turn;
-  for (const { spec, body } of admitted) payloads.keep(spec.id, body);
+  for (const { num, body } of admitted) payloads.keep(num, body);
   const { open, settled } = touched(turn, state, payloads);
   const facts = {
     admitted,
@@ -134,7 +134,7 @@ function touched(turn: Turn, state: NamespaceState, payloads: Payloads): Pick<Co
     if (task.state.name !== "settled") open.push(openFacts(task));
     else {
       settled.push({ facts: settledFacts(task), result: payloads.takeResult(task.lastFence) });
-      payloads.drop(id);
+      payloads.drop(task.num);
     }
   }
   return { open, settled };

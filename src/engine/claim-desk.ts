@@ -1,8 +1,9 @@
 /** Claims that wait for work: who asked, and what they are answered. */
+import { IntMap } from "../base/int-map.ts";
 import type { LeasedAttempt } from "../core/effect.ts";
 
 export class ClaimDesk {
-  readonly #waiting = new Map<number, (attempts: readonly LeasedAttempt[]) => void>();
+  readonly #waiting = new IntMap<(attempts: readonly LeasedAttempt[]) => void>();
   #lastId = 0;
 
   /** A new claim; `answered` resolves with what it was given, perhaps nothing. */

@@ -1,4 +1,5 @@
 /** The agents of this host: their drivers, the runs on them, and the checks that keep them honest. */
+
 import type { AgentDriver, AttemptTask, RunEnd } from "../agents/agent.ts";
 import type { Classify } from "../agents/agent-error.ts";
 import { commandDriver } from "../agents/command.ts";
@@ -8,6 +9,7 @@ import { openWarden, type Warden } from "../agents/warden.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { isPoolError } from "../base/errors.ts";
 import type { AgentId } from "../base/ids.ts";
+import { IntMap } from "../base/int-map.ts";
 import { encodeJson, type Json } from "../base/json.ts";
 import type { Entropy } from "../base/random.ts";
 import type { Agent } from "../core/agent.ts";
@@ -63,7 +65,7 @@ const placeOf = ({ identity }: { identity: Pick<Agent["identity"], "pool" | "ord
 export class Crew {
   readonly #options: CrewOptions;
   readonly #members = new Map<AgentId, Member>();
-  readonly #runs = new Map<number, CrewRun>();
+  readonly #runs = new IntMap<CrewRun>();
   /** Those that are being stopped for good, by their place. */
   readonly #dismissing = new Map<string, Promise<void>>();
   #warden: Promise<Warden> | undefined;

@@ -30,7 +30,7 @@ export class Handover {
   compose(attempt: LeasedAttempt): AttemptTask | undefined | Promise<AttemptTask | undefined> {
     const task = this.#options.state.tasks.get(attempt.taskId);
     if (task === undefined) return undefined;
-    const body = this.#options.payloads.body(attempt.taskId);
+    const body = this.#options.payloads.body(task.num);
     if (body !== undefined && task.spec.dependencies.length === 0)
       return attemptTask(task, attempt, body, NOTHING_ADDED);
     return this.#fetch(task, attempt, body);

@@ -1,11 +1,13 @@
 /** Callers whose submission waits for room in a full queue, by the number under which the core holds it. */
+
 import type { PoolError } from "../base/errors.ts";
+import { IntMap } from "../base/int-map.ts";
 import type { Reply } from "../core/command.ts";
 
 export type HeldAnswer = { readonly reply: Reply } | { readonly error: PoolError };
 
 export class HeldCalls {
-  readonly #calls = new Map<number, (answer: HeldAnswer) => void>();
+  readonly #calls = new IntMap<(answer: HeldAnswer) => void>();
   #lastId = 0;
 
   /** Opened before the core is asked, so that no answer is missed; `close` it in any case. */

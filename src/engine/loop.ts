@@ -347,7 +347,7 @@ export class Loop {
     for (const id of turn.poisoned) {
       const task = state.tasks.get(id);
       if (task === undefined) continue;
-      const body = payloads.body(id) ?? (await store.bodies([task.num])).get(task.num) ?? {};
+      const body = payloads.body(task.num) ?? (await store.bodies([task.num])).get(task.num) ?? {};
       quarantine(state, task, payloadFingerprint(task.spec, body), turn);
     }
   }

@@ -1,5 +1,6 @@
 /** Bodies of open tasks and results not yet stored, in memory: the hot ones at hand, the rest in the store. */
-import type { TaskId } from "../base/ids.ts";
+
+import { IntMap } from "../base/int-map.ts";
 import type { TaskBody } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 
@@ -9,33 +10,34 @@ const CACHE_LIMIT = 64 * 1_048_576;
 const sizeOf = (body: TaskBody): number => (body.prompt?.length ?? 0) + (body.rest?.length ?? 0);
 
 export class Payloads {
-  readonly #bodies = new Map<TaskId, TaskBody>();
-  readonly #results = new Map<number, string>();
+  /** By the number of the task. */
+  readonly #bodies = new IntMap<TaskBody>();
+  /** By the fence of the attempt. */
+  readonly #results = new IntMap<string>();
   #held = 0;
 
   /** The task was admitted: its body is being given to the store. */
-  keep(id: TaskId, body: TaskBody): void {
-    this.drop(id);
-    this.#bodies.set(id, body);
+  keep(num: number, body: TaskBody): void {
+    this.drop(num);
+    this.#bodies.set(num, body);
     this.#held += sizeOf(body);
   }
 
-  body(id: TaskId): TaskBody | undefined {
-    return this.#bodies.get(id);
+  body(num: number): TaskBody | undefined {
+    return this.#bodies.get(num);
   }
 
-  drop(id: TaskId): void {
-    const body = this.#bodies.get(id);
-    if (body === undefined) return;
-    this.#bodies.delete(id);
-    this.#held -= sizeOf(body);
+  drop(num: number): void {
+    const body = this.#bodies.take(num);
+    if (body !== undefined) this.#held -= sizeOf(body);
   }
 
   /** Lets go of the oldest. Called after a commit, when the store has all of them. */
   trim(): void {
-    for (const id of this.#bodies.keys()) {
+    if (this.#held <= CACHE_LIMIT) return;
+    for (const num of this.#bodies.keys()) {
+      this.drop(num);
       if (this.#held <= CACHE_LIMIT) return;
-      this.drop(id);
     }
   }
 
@@ -45,9 +47,7 @@ export class Payloads {
   }
 
   takeResult(fence: number): string | undefined {
-    const result = this.#results.get(fence);
-    this.#results.delete(fence);
-    return result;
+    return this.#results.take(fence);
   }
 
   /**

@@ -42,8 +42,9 @@ export class Reader {
   openNow(id: TaskId, known?: TaskBody): TaskView | undefined {
     const { state, payloads } = this.#options;
     const task = state.tasks.get(id);
-    const body = known ?? payloads.body(id);
-    if (task === undefined || task.state.name === "settled" || body === undefined) return undefined;
+    if (task === undefined || task.state.name === "settled") return undefined;
+    const body = known ?? payloads.body(task.num);
+    if (body === undefined) return undefined;
     return taskView(state, task, { body, nowMs: this.#nowMs });
   }
 
@@ -62,7 +63,7 @@ export class Reader {
 
   async #openView(task: Task): Promise<TaskView> {
     const { state, store, payloads, stored } = this.#options;
-    const cached = payloads.body(task.spec.id);
+    const cached = payloads.body(task.num);
     if (cached !== undefined) return taskView(state, task, { body: cached, nowMs: this.#nowMs });
     const bodies = await store.bodies([task.num]);
     if (store.durable) await stored();
@@ -82,14 +83,14 @@ export class Reader {
     await stored();
     const open = this.#open(filter, afterNum, limit + 1);
     const settled = await this.#settled(filter, afterNum, limit + 1);
-    const bodies = await store.bodies(open.filter((task) => !payloads.body(task.spec.id)).map((task) => task.num));
+    const bodies = await store.bodies(open.filter((task) => !payloads.body(task.num)).map((task) => task.num));
     if (store.durable) await stored();
     const views = new Map<number, TaskView>();
     for (const { spec } of open) {
       // Settled meanwhile, or known anew by a new term of the engine.
       const task = state.tasks.get(spec.id);
       if (task === undefined || task.state.name === "settled") continue;
-      const body = payloads.body(task.spec.id) ?? bodies.get(task.num) ?? {};
+      const body = payloads.body(task.num) ?? bodies.get(task.num) ?? {};
       views.set(task.num, taskView(state, task, { body, nowMs: this.#nowMs }));
     }
     for (const entry of settled)

@@ -1,7 +1,9 @@
 /** Those who wait for tasks to be settled, and for the state to come to something. */
+
 import { type Clock, sleep } from "../base/clock.ts";
 import type { PoolError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
+import { SlotMap } from "../base/slot-map.ts";
 import type { SettledRow } from "../stores/store.ts";
 
 /** Somebody who waits for a task's end. */
@@ -13,7 +15,7 @@ export interface SettlementListener {
 export class Waiters {
   readonly #clock: Clock;
   /** Most tasks have one who waits for them. */
-  readonly #listeners = new Map<TaskId, SettlementListener | readonly SettlementListener[]>();
+  readonly #listeners = new SlotMap<TaskId, SettlementListener | readonly SettlementListener[]>();
   readonly #checks = new Set<() => void>();
 
   constructor(clock: Clock) {

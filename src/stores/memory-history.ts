@@ -38,8 +38,9 @@ export class MemoryHistory {
   readonly #tallies = new Tallies();
   /** Places of each pool's tasks in the order of settlement, counting those that were cut off; some are dead. */
   readonly #byPool = new Map<PoolId, Places>();
-  /** Places of those that `oldest` named last: who asks for them next, to let them go, needs no index of all. */
-  readonly #named = new Map<TaskId, number>();
+  /** Places of those that `oldest` named last: who lets them go next, in the same order, needs no index of all. */
+  #named: readonly number[] = [];
+  #namedNext = 0;
 
   /** @param limit - tasks kept; those settled first go first. 0 = none */
   constructor(limit: number) {
@@ -64,10 +65,14 @@ export class MemoryHistory {
     const place = this.#placeOf(id);
     if (place === undefined) return undefined;
     const body = this.#bodies[place];
-    this.#bury(place);
-    this.#cutHead();
-    if (this.#facts.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
+    this.#takeOut(place);
     return body;
+  }
+
+  /** Lets a task go for good, and gives back what is known of it. */
+  retire(id: TaskId): SettledFacts | undefined {
+    const place = this.#namedPlaceOf(id) ?? this.#placeOf(id);
+    return place === undefined ? undefined : this.#takeOut(place);
   }
 
   /** The task is a dead letter no longer. */
@@ -132,14 +137,9 @@ export class MemoryHistory {
 
   oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): Settled {
     const living = this.#firstLiving(this.#placesOf(pool), skip + limit);
-    const oldest: OldTask[] = [];
-    this.#named.clear();
-    for (let n = skip; n < living.length; n++) {
-      const place = living[n] as number;
-      const facts = this.#factsAt(place) as SettledFacts;
-      oldest.push(oldTaskOf({ facts }));
-      this.#named.set(facts.spec.id, place);
-    }
+    this.#named = living.slice(skip);
+    this.#namedNext = 0;
+    const oldest = this.#named.map((place) => oldTaskOf({ facts: this.#factsAt(place) as SettledFacts }));
     return { ...this.#tallies.sizeOf(pool), oldest };
   }
 
@@ -174,9 +174,26 @@ export class MemoryHistory {
   }
 
   #placeOf(id: TaskId): number | undefined {
-    const named = this.#named.get(id);
-    if (named !== undefined && this.#factsAt(named)?.spec.id === id) return named - this.#cut;
     return this.#byId.find(id, this.#facts, this.#cut);
+  }
+
+  /** Undefined for whoever is not among those that were named, or was passed over already. */
+  #namedPlaceOf(id: TaskId): number | undefined {
+    for (let n = this.#namedNext; n < this.#named.length; n++) {
+      const place = this.#named[n] as number;
+      if (this.#factsAt(place)?.spec.id !== id) continue;
+      this.#namedNext = n + 1;
+      return place - this.#cut;
+    }
+    return undefined;
+  }
+
+  /** Its place is dead from now on. */
+  #takeOut(place: number): SettledFacts {
+    const facts = this.#bury(place);
+    this.#cutHead();
+    if (this.#facts.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
+    return facts;
   }
 
   #entryAt(place: number): HistoryEntry {
@@ -227,7 +244,7 @@ export class MemoryHistory {
     this.#byId.clear();
     this.#byNum.clear();
     this.#byPool.clear();
-    this.#named.clear();
+    this.#named = [];
     for (const [place, facts] of this.#facts.entries())
       if (facts !== undefined) this.#placesOf(facts.spec.pool).all.push(place);
   }

@@ -2,9 +2,11 @@
  * The store that lives and dies with its process. It keeps what it is given by reference: whoever commits must not
  * change it afterwards. A commit costs a few operations on small maps and allocates nothing of its own.
  */
+
 import { InvariantError } from "../base/assert.ts";
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
+import { IntMap } from "../base/int-map.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
@@ -59,9 +61,9 @@ class MemoryStore implements Store {
   readonly #schedules = new Map<string, Schedule>();
   /** By pool and tenant. */
   readonly #spending = new Map<string, SpendingRow>();
-  readonly #open = new Map<number, OpenFacts>();
+  readonly #open = new IntMap<OpenFacts>();
   /** Of open tasks; that of a settled one is in the history. */
-  readonly #bodies = new Map<number, TaskBody>();
+  readonly #bodies = new IntMap<TaskBody>();
   /** Newest task under each idempotency key. */
   readonly #keys = new Map<string, TaskId>();
   /** By pool and fingerprint. */
@@ -247,9 +249,8 @@ class MemoryStore implements Store {
   }
 
   #retire(id: TaskId): void {
-    const row = this.#history.get(id);
-    this.#history.remove(id);
-    if (row !== undefined) this.#forgetKey(row.facts.spec);
+    const gone = this.#history.retire(id);
+    if (gone !== undefined) this.#forgetKey(gone.spec);
   }
 
   #dropKeys(beforeMs: number): void {

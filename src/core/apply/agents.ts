@@ -2,6 +2,7 @@
 
 import { assert } from "../../base/assert.ts";
 import type { AgentId, TaskId } from "../../base/ids.ts";
+import { IntMap } from "../../base/int-map.ts";
 import { begin } from "../../policies/balancer/slow-start.ts";
 import { NEW_BREAKER } from "../../policies/breaker/breaker.ts";
 import { newMeasure } from "../../policies/measure.ts";
@@ -39,7 +40,7 @@ export function addAgent(state: NamespaceState, identity: AgentIdentity, nowMs: 
     health: "healthy",
     healthReason: "",
     findings: new Map(),
-    runs: new Map(),
+    runs: new IntMap(),
     runsAtCut: 0,
     cooldownUntilMs: 0,
     cooldownMs: 0,
