@@ -6,7 +6,9 @@
  * CPU time per operation, the middle of five interleaved rounds; bytes that stay, after a full collection.
  */
 import { randomUUID } from "node:crypto";
+import { IntMap } from "../src/base/int-map.ts";
 import { systemEntropy } from "../src/base/random.ts";
+import { SlotMap } from "../src/base/slot-map.ts";
 import { quicklyChecked, taskSchema } from "../src/engine/options/task.ts";
 import { NO_OUTCOMES } from "../src/policies/outcomes.ts";
 
@@ -38,8 +40,34 @@ function outcomesViewed(): () => unknown {
   };
 }
 
+interface Churned {
+  set(key: number, value: object): unknown;
+  get(key: number): object | undefined;
+  delete(key: number): boolean;
+}
+
+/** So many are in it at any time. */
+const STAYING = 64;
+
+/** One comes, one is asked for, one goes, in a map that has grown old. */
+function churn(map: Churned): () => unknown {
+  let key = 0;
+  const once = (): object | undefined => {
+    key += 1;
+    map.set(key, { key, body: new Array(60).fill(key) });
+    map.delete(key - STAYING);
+    return map.get(key - 1);
+  };
+  once();
+  let old: unknown;
+  for (let n = 0; n < 1_000_000; n++) old = Array.from({ length: 20 }, () => old === undefined);
+  return once;
+}
+
 const CASES: readonly Case[] = [
   { name: "id of a task", plain: randomUUID, ours: systemEntropy.uuid },
+  { name: "map of what passes", plain: churn(new Map()), ours: churn(new IntMap()) },
+  { name: "the same, slots", plain: churn(new Map()), ours: churn(new SlotMap()) },
   { name: "one more outcome", plain: outcomesCopied(), ours: outcomesViewed() },
   {
     name: "check of a task",
