@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { IntMap } from "./int-map.ts";
+import { RecentMap } from "./recent-map.ts";
 import { SlotMap } from "./slot-map.ts";
 
 const KINDS: readonly { readonly name: string; readonly make: () => IntMap<object> | SlotMap<number, object> }[] = [
@@ -75,6 +76,27 @@ describe.each(KINDS)("$name", ({ make }) => {
     expect(seen).toEqual([0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
     expect(map.size).toBe(0);
   });
+});
+
+test("a RecentMap answers as a Map does, whoever was asked for last", () => {
+  const names = fc.constantFrom("a", "b", "c");
+  const steps = fc.record({ does: fc.constantFrom("set", "get", "get", "delete", "clear" as const), key: names });
+  fc.assert(
+    fc.property(fc.array(steps, { maxLength: 60 }), (program) => {
+      const ours = new RecentMap<string, object>();
+      const plain = new Map<string, object>();
+      for (const [n, { does, key }] of program.entries()) {
+        const value = { n };
+        for (const map of [ours, plain]) {
+          if (does === "set") map.set(key, value);
+          else if (does === "delete") map.delete(key);
+          else if (does === "clear") map.clear();
+        }
+        expect(ours.get(key)).toBe(plain.get(key));
+        expect([...ours]).toEqual([...plain]);
+      }
+    }),
+  );
 });
 
 test("what a SlotMap shows to each is value and key", () => {

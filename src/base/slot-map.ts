@@ -9,6 +9,9 @@
  */
 export class SlotMap<K, V> implements ReadonlyMap<K, V> {
   readonly #slots = new Map<K, number>();
+  /** Who was asked for last, for most are asked for several times in a row. */
+  #key: K | undefined;
+  #slot = 0;
   readonly #values: (V | undefined)[] = [];
   readonly #free: number[] = [];
 
@@ -21,8 +24,12 @@ export class SlotMap<K, V> implements ReadonlyMap<K, V> {
   }
 
   get(key: K): V | undefined {
+    if (key === this.#key) return this.#values[this.#slot];
     const slot = this.#slots.get(key);
-    return slot === undefined ? undefined : this.#values[slot];
+    if (slot === undefined) return undefined;
+    this.#key = key;
+    this.#slot = slot;
+    return this.#values[slot];
   }
 
   set(key: K, value: V): this {
@@ -34,12 +41,15 @@ export class SlotMap<K, V> implements ReadonlyMap<K, V> {
     const slot = this.#free.pop() ?? this.#values.length;
     this.#values[slot] = value;
     this.#slots.set(key, slot);
+    this.#key = key;
+    this.#slot = slot;
     return this;
   }
 
   delete(key: K): boolean {
-    if (!this.#slots.has(key)) return false;
-    this.take(key);
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return false;
+    this.#vacate(key, slot);
     return true;
   }
 
@@ -48,13 +58,19 @@ export class SlotMap<K, V> implements ReadonlyMap<K, V> {
     const slot = this.#slots.get(key);
     if (slot === undefined) return undefined;
     const value = this.#values[slot];
-    this.#slots.delete(key);
-    this.#values[slot] = undefined;
-    this.#free.push(slot);
+    this.#vacate(key, slot);
     return value;
   }
 
+  #vacate(key: K, slot: number): void {
+    if (slot === this.#slot) this.#key = undefined;
+    this.#slots.delete(key);
+    this.#values[slot] = undefined;
+    this.#free.push(slot);
+  }
+
   clear(): void {
+    this.#key = undefined;
     this.#slots.clear();
     this.#values.length = 0;
     this.#free.length = 0;

@@ -1,5 +1,6 @@
 /** The agents of one pool: grouped by what they offer, each with its place among the free. */
 import type { AgentId } from "../base/ids.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import { hashOf } from "../policies/balancer/affinity.ts";
 import type { Busy } from "../policies/balancer/hold-back.ts";
 import { isProven, isQuick } from "../policies/balancer/score.ts";
@@ -77,7 +78,7 @@ export class Seats {
   readonly #groups = new Map<string, Group>();
   /** The same: walked for every choice. */
   #groupList: readonly Group[] = [];
-  readonly #seats = new Map<AgentId, Seat>();
+  readonly #seats = new RecentMap<AgentId, Seat>();
   /** Names are unique in a pool, and stay with their agents. */
   readonly #byName = new Map<string, Seat>();
   readonly #watcher: GroupWatcher;

@@ -2,6 +2,7 @@
 
 import { broken } from "../base/assert.ts";
 import type { AgentId, PoolId, TaskId } from "../base/ids.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import { SlotMap } from "../base/slot-map.ts";
 import type { Agent } from "./agent.ts";
 import type { Chooser } from "./chooser.ts";
@@ -60,6 +61,8 @@ export interface NamespaceState {
   settledEpoch: number;
   /** Fences issued in this term. */
   fences: number;
+  /** Turns taken in this term. */
+  turns: number;
   /** No new work; with `matching` what waits may still start. */
   draining: { readonly matching: boolean } | undefined;
 }
@@ -70,12 +73,12 @@ const FENCES_PER_EPOCH = 2 ** 32;
 export function emptyState(epoch: number): NamespaceState {
   return {
     epoch,
-    pools: new Map(),
+    pools: new RecentMap(),
     tasks: new SlotMap(),
-    agents: new Map(),
+    agents: new RecentMap(),
     leaving: new Set(),
     keys: new SlotMap(),
-    queues: new Map(),
+    queues: new RecentMap(),
     rates: new Map(),
     isolation: new IsolationBook(),
     gates: new Map(),
@@ -94,6 +97,7 @@ export function emptyState(epoch: number): NamespaceState {
     lastNum: 0,
     settledEpoch: 0,
     fences: 0,
+    turns: 0,
     draining: undefined,
   };
 }

@@ -206,6 +206,8 @@ export interface Task {
   progress: Json | undefined;
   /** The queue it stands in while it waits for an agent. */
   lane: object | undefined;
+  /** The last turn whose durable events were about it, by its number. */
+  touchedIn: number;
 }
 
 /** They carry nothing, so that one of each is enough. */
@@ -244,6 +246,7 @@ export function newTask(num: number, spec: TaskSpec, queuedAtMs: number): Task {
     attempts: NONE,
     progress: undefined,
     lane: undefined,
+    touchedIn: 0,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Effect } from "./effect.ts";
 import { type DurableEvent, type Event, isDurable, isNotice, type Notice } from "./event.ts";
 import type { Admitted } from "./record.ts";
 import type { NamespaceState } from "./state.ts";
+import type { Task } from "./task.ts";
 
 function taskOf(event: DurableEvent): TaskId | undefined {
   if (event.type === "task.submitted") return event.spec.id;
@@ -25,12 +26,15 @@ export class Turn {
   readonly admitted: Admitted[] = [];
   /** Tasks that were found to be poison: the engine quarantines what they consist of before the commit. */
   readonly poisoned: TaskId[] = [];
-  /** Tasks that durable events of this turn touched. */
-  readonly touched = new Set<TaskId>();
+  /** Tasks that durable events of this turn touched, each once. */
+  readonly touched: Task[] = [];
   readonly #state: NamespaceState;
+  readonly #number: number;
 
   constructor(state: NamespaceState, nowMs: number, random: Random) {
     this.#state = state;
+    state.turns += 1;
+    this.#number = state.turns;
     this.nowMs = nowMs;
     this.random = random;
   }
@@ -45,7 +49,10 @@ export class Turn {
     this.told.push(event);
     this.durable.push(event);
     const taskId = taskOf(event);
-    if (taskId !== undefined) this.touched.add(taskId);
+    const task = taskId === undefined ? undefined : this.#state.tasks.get(taskId);
+    if (task === undefined || task.touchedIn === this.#number) return;
+    task.touchedIn = this.#number;
+    this.touched.push(task);
   }
 
   request(effect: Effect): void {

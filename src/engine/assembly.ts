@@ -102,7 +102,7 @@ export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Comm
   }
   const { admitted } = turn;
   for (const { num, body } of admitted) payloads.keep(num, body);
-  const { open, settled } = touched(turn, state, payloads);
+  const { open, settled } = touched(turn, payloads);
   const facts = {
     admitted,
     open,
@@ -125,12 +125,10 @@ export function assemble(turn: Turn, { state, payloads, firstSeq }: Parts): Comm
 }
 
 /** The rows of the tasks that the turn touched, as they are at its end. */
-function touched(turn: Turn, state: NamespaceState, payloads: Payloads): Pick<Commit, "open" | "settled"> {
+function touched(turn: Turn, payloads: Payloads): Pick<Commit, "open" | "settled"> {
   const open: OpenFacts[] = [];
   const settled: SettledRow[] = [];
-  for (const id of turn.touched) {
-    const task = state.tasks.get(id);
-    if (task === undefined) continue;
+  for (const task of turn.touched) {
     if (task.state.name !== "settled") open.push(openFacts(task));
     else {
       settled.push({ facts: settledFacts(task), result: payloads.takeResult(task.lastFence) });

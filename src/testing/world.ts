@@ -379,7 +379,7 @@ export class World {
     this.events.push(...turn.durable);
     this.effects.push(...turn.effects);
     this.#replayed.take(turn.durable, this.nowMs);
-    for (const id of turn.touched) this.#store(id);
+    for (const { spec } of turn.touched) this.#store(spec.id);
     for (const event of turn.durable) if (event.type === "dead_letter.dropped") this.#drop(event.id);
     if (this.#checks === "each turn") this.check();
     this.#onTurn?.(turn, replies);
