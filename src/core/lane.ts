@@ -48,7 +48,8 @@ export class Lane {
   version = 0;
   /** Passed over for the rest of this match: everybody free is excluded. */
   aside = false;
-  #row: Task[] = [];
+  /** Undefined before the head: whoever has left is let go at once. */
+  #row: (Task | undefined)[] = [];
   #rowHead = 0;
   #early = new Heap<Task>(precedes);
   #replays = new Heap<Task>(precedes);
@@ -145,7 +146,10 @@ export class Lane {
   #skipGone(): void {
     while (this.#replays.size > 0 && this.#replays.peek()?.lane !== this) this.#replays.pop();
     while (this.#early.size > 0 && this.#early.peek()?.lane !== this) this.#early.pop();
-    while (this.#rowHead < this.#row.length && this.#row[this.#rowHead]?.lane !== this) this.#rowHead += 1;
+    while (this.#rowHead < this.#row.length && this.#row[this.#rowHead]?.lane !== this) {
+      this.#row[this.#rowHead] = undefined;
+      this.#rowHead += 1;
+    }
     this.#trim();
   }
 
@@ -161,7 +165,7 @@ export class Lane {
   }
 
   #compact(): void {
-    this.#row = this.#row.slice(this.#rowHead).filter((task) => task.lane === this);
+    this.#row = this.#row.slice(this.#rowHead).filter((task) => task?.lane === this);
     this.#rowHead = 0;
     this.#early = this.#present(this.#early);
     this.#replays = this.#present(this.#replays);
