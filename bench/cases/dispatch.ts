@@ -4,13 +4,14 @@ import { open, openPool } from "../../src/engine/library/open.ts";
 import { LocalPool } from "../../src/engine/library/pool.ts";
 import type { Pool } from "../../src/index.ts";
 import { type Case, COST_COLUMNS, type Cost, costOf, costPerTask, type Subject, scaled } from "../case.ts";
+import { leastPool } from "../floor.ts";
 import * as peers from "../peers.ts";
 import { agentsOf, inDirectory, priorityOf, withPool } from "../pools.ts";
 
 const AGENTS = 10;
 const SLOTS = 2;
 const CALLERS = 64;
-const TASKS = 60_000;
+const TASKS = 120_000;
 const done = async (): Promise<string> => "done";
 
 const throughPool = (pool: Pool) => (n: number) => pool.execute({ prompt: "x", priority: priorityOf(n) });
@@ -35,7 +36,7 @@ async function observed(listeners: number, scale: number): Promise<Cost & { even
     control.abort();
     await Promise.allSettled(ears);
     await pool.close({ drainMs: 0 });
-    return { ...cost, events: events / (1.25 * tasks) };
+    return { ...cost, events: events / (2 * tasks) };
   });
 }
 
@@ -54,11 +55,23 @@ const watched = (listeners: number): Subject => ({
   run: (scale) => observed(listeners, scale),
 });
 
+const least: Subject = {
+  name: "the least that it takes, in one piece",
+  kind: "floor",
+  run: async (scale) => {
+    const execute = leastPool(done, { agents: AGENTS, slots: SLOTS });
+    return costPerTask((n) => execute({ prompt: "x", priority: n % 4 }), {
+      tasks: scaled(TASKS, scale, 64),
+      callers: CALLERS,
+    });
+  },
+};
+
 function peer(name: string, make: () => Promise<(n: number) => Promise<unknown>>): Subject {
   return {
     name,
     kind: "peer",
-    run: async (scale) => costPerTask(await make(), { tasks: scaled(4 * TASKS, scale, 64), callers: CALLERS }),
+    run: async (scale) => costPerTask(await make(), { tasks: scaled(TASKS, scale, 64), callers: CALLERS }),
   };
 }
 
@@ -67,7 +80,7 @@ const ASSEMBLED = "p-queue with priorities + 10 × opossum";
 export const dispatch: Case = {
   id: "dispatch",
   title: "In memory, 64 callers",
-  says: "Each of 64 callers awaits its task before it hands in the next. Troupe: ten agents of two slots, four priorities, breaker, health and statistics on, the library's door. The assembled peer does the nearest to that; the others do less, most of them much less.",
+  says: "Each of 64 callers awaits its task before it hands in the next. Troupe: ten agents of two slots, four priorities, breaker, health and statistics on, the library's door. As many tasks go before, unmeasured. The assembled peer does the nearest to that; the others do less, most of them much less. The floor is `bench/floor.ts`: id, check, priorities, choice, breaker, statistics, three events and a history in a hundred lines of plain code, without turns, store, leases, retries or limits.",
   columns: COST_COLUMNS,
   ratio: { of: "cpuNanos", better: "less", against: ASSEMBLED },
   subjects: [
@@ -97,6 +110,7 @@ export const dispatch: Case = {
       const push = await peers.fastq(AGENTS * SLOTS);
       return () => push(done);
     }),
+    least,
   ],
 };
 
