@@ -7,6 +7,7 @@ import type { Agent, Run } from "../agent.ts";
 import { needsEmptyAgent, needsQuiet } from "../company.ts";
 import type { Event } from "../event.ts";
 import { type Kill, withKiller } from "../kill.ts";
+import type { Charge } from "../retry.ts";
 import { agentOf, type NamespaceState, poolOf, taskOf } from "../state.ts";
 import { ATTEMPTS_KEPT, type Attempt, type EngineDeaths, type Lease, type Task } from "../task.ts";
 import { usedRate } from "./rates.ts";
@@ -106,30 +107,28 @@ export function tryAgain(state: NamespaceState, event: Extract<Event, { type: "a
 
 export function settle(state: NamespaceState, event: Extract<Event, { type: "task.settled" }>, nowMs: number): void {
   const task = taskOf(state, event.taskId);
-  if (event.attempt !== undefined) endAttempt(state, task, { ...event, attempt: event.attempt }, nowMs);
+  if (hasAttempt(event)) endAttempt(state, task, event, nowMs);
   move(state, task, { name: "settled", settlement: event.settlement, fence: task.lastFence }, nowMs);
   close(state, event);
 }
+
+/** An attempt that has ended, and what that means for its task. */
+interface Ended extends Charge {
+  readonly attempt: Attempt;
+  readonly held: boolean;
+  readonly kill?: Kill | undefined;
+  readonly deaths?: EngineDeaths | undefined;
+}
+
+const hasAttempt = <T extends { readonly attempt?: Attempt | undefined }>(
+  event: T,
+): event is T & Pick<Ended, "attempt"> => event.attempt !== undefined;
 
 /** The attempt joins the task's history; its slot is free unless the run may go on. */
 function endAttempt(
   state: NamespaceState,
   task: Task,
-  {
-    attempt,
-    charged,
-    exclude,
-    held,
-    kill,
-    deaths,
-  }: {
-    attempt: Attempt;
-    charged: boolean;
-    exclude: boolean;
-    held: boolean;
-    kill?: Kill | undefined;
-    deaths?: EngineDeaths | undefined;
-  },
+  { attempt, charged, exclude, held, kill, deaths }: Ended,
   nowMs: number,
 ): void {
   assert(task.state.name === "leased", "only a leased task has an attempt to end");

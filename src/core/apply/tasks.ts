@@ -216,7 +216,7 @@ export function close(state: NamespaceState, { taskId, settlement }: Extract<Eve
   const pool = poolOf(state, task.spec.pool);
   if (settlement.deadLettered) pool.deadLetters.set(taskId, task.num);
   state.dependents.delete(taskId);
-  awaitNoMore(state, task, task.awaited?.ids ?? []);
+  if (task.awaited !== undefined) awaitNoMore(state, task, task.awaited.ids);
   need(state, task.spec, -1);
   pool.totals[settlement.status] += 1;
 }
