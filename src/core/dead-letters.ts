@@ -54,8 +54,9 @@ function deadLetter(state: NamespaceState, taskId: TaskId, known: Known): Settle
     throw new PoolError("conflict", `task ${taskId} is not a dead letter: it is open`, { details: { taskId } });
   }
   // A settled task that the core still holds is looked at by the facts that its commit has stored.
-  const facts = state.retired.has(taskId) ? undefined : known.tasks.get(taskId);
-  if (facts === undefined) throw task === undefined ? notFound(taskId) : notStoredYet(taskId);
+  const facts = known.tasks.get(taskId);
+  if (facts === undefined || state.retired.has(facts.num))
+    throw task === undefined ? notFound(taskId) : notStoredYet(taskId);
   if (task !== undefined && (task.replays !== facts.replays || task.lastFence !== facts.lastFence))
     throw notStoredYet(taskId);
   const { deadLettered, status } = facts.settlement;

@@ -56,10 +56,12 @@ export function resolveDependencies(
 }
 
 function endOf(state: NamespaceState, id: TaskId, known: Known): FinalStatus | "open" | undefined {
-  if (state.retired.has(id)) return undefined;
   const task = state.tasks.get(id);
-  if (task !== undefined) return task.state.name === "settled" ? task.state.settlement.status : "open";
-  return known.tasks.get(id)?.settlement.status;
+  if (task !== undefined && task.state.name !== "settled") return "open";
+  const facts = known.tasks.get(id);
+  const num = task?.num ?? facts?.num;
+  if (num === undefined || state.retired.has(num)) return undefined;
+  return task?.state.name === "settled" ? task.state.settlement.status : facts?.settlement.status;
 }
 
 export function unknownDependencies(ids: readonly TaskId[]): PoolError {

@@ -15,8 +15,7 @@ export const RETIRE_LIMIT = 500;
 export function retire(state: NamespaceState, command: Extract<Command, { type: "retire" }>, turn: Turn): Reply {
   const { pool, oldest, kept } = command;
   const options = state.pools.get(pool)?.options.retention ?? RETENTION_DEFAULTS;
-  const isSettled = (id: OldTask["id"]): boolean => (state.tasks.get(id)?.state.name ?? "settled") === "settled";
-  const free = oldest.filter(({ id }) => !state.needed.has(id) && isSettled(id) && !state.retired.has(id));
+  const free = oldest.filter((task) => mayGo(state, task));
   const tasks = toRetire(free, kept, options, turn.nowMs).slice(0, RETIRE_LIMIT);
   const reply: Reply = { type: "retired", count: tasks.length, passed: oldest.length - free.length };
   if (tasks.length === 0) return reply;
@@ -32,4 +31,10 @@ export function retire(state: NamespaceState, command: Extract<Command, { type: 
     keysBeforeMs: turn.nowMs - KEY_KEPT_MS,
   });
   return reply;
+}
+
+/** Nobody needs it, and it has not gone or begun a new life since it was looked up; only what failed can. */
+function mayGo(state: NamespaceState, { id, num, status }: OldTask): boolean {
+  if (state.retired.has(num) || (state.needed.size > 0 && state.needed.has(id))) return false;
+  return status !== "failed" || (state.tasks.get(id)?.state.name ?? "settled") === "settled";
 }

@@ -39,15 +39,23 @@ export function retainedBytes(facts: {
   return facts.spec.bodySize + (facts.settlement.resultBytes ?? 0);
 }
 
-/** Ids that went lately: a look-up that began before may still call them known. */
+/** So many of those that went last are remembered at least, and twice as many at most. */
 export const RETIRED_KEPT = 10_000;
 
-/** Remembers the last of those that went. */
-export function rememberRetired(retired: Set<TaskId>, ids: Iterable<TaskId>): void {
-  for (const id of ids) retired.add(id);
-  for (const id of retired) {
-    if (retired.size <= RETIRED_KEPT) return;
-    retired.delete(id);
+/** Numbers of tasks that left the store lately: a look-up that began before may still call them known. */
+export class Retired {
+  #latest = new Set<number>();
+  #before = new Set<number>();
+
+  has(num: number): boolean {
+    return this.#latest.has(num) || this.#before.has(num);
+  }
+
+  add(num: number): void {
+    this.#latest.add(num);
+    if (this.#latest.size < RETIRED_KEPT) return;
+    this.#before = this.#latest;
+    this.#latest = new Set();
   }
 }
 

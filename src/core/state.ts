@@ -13,6 +13,7 @@ import { IsolationBook } from "./isolation.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolQueue } from "./pool-queue.ts";
 import type { Rate } from "./rate.ts";
+import { Retired } from "./retired.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Task } from "./task.ts";
 
@@ -45,7 +46,7 @@ export interface NamespaceState {
   /** Dead letters of pools that were deleted, as `Pool.deadLetters`. */
   readonly leftLetters: Map<PoolId, Map<TaskId, number>>;
   /** Tasks that left the store lately. */
-  readonly retired: Set<TaskId>;
+  readonly retired: Retired;
   /** Agents that have become unhealthy in this turn. */
   readonly ailing: Set<AgentId>;
   /** Agents that go once they are idle. */
@@ -88,7 +89,7 @@ export function emptyState(epoch: number): NamespaceState {
     overflow: new Map(),
     needed: new Map(),
     leftLetters: new Map(),
-    retired: new Set(),
+    retired: new Retired(),
     dismissed: new Set(),
     ailing: new Set(),
     due: new Due(),

@@ -117,8 +117,8 @@ export class Retention {
   async #relieve(pool: PoolId, expected: number): Promise<void> {
     const { store, loop } = this.#parts;
     let skip = 0;
-    for (let left = expected; !this.#closed; left = RETIRE_LIMIT) {
-      const limit = Math.min(left, RETIRE_LIMIT);
+    for (let left = expected; !this.#closed; left -= RETIRE_LIMIT) {
+      const limit = left > 0 ? Math.min(left, RETIRE_LIMIT) : RETIRE_LIMIT;
       const { count, bytes, oldest } = await store.oldest(pool, { skip, limit });
       if (oldest.length === 0) return;
       const reply = await loop.ask({ type: "retire", pool, oldest, kept: { count, bytes } });

@@ -5,7 +5,6 @@ import { isLocal, needsEmptyAgent, needsQuiet } from "../company.ts";
 import type { Event, Resting } from "../event.ts";
 import type { Pool } from "../pool.ts";
 import type { PoolQueue } from "../pool-queue.ts";
-import { rememberRetired } from "../retired.ts";
 import { lettersOf, type NamespaceState, poolOf, queueOf, taskOf } from "../state.ts";
 import {
   isHeld,
@@ -66,7 +65,6 @@ export function reopen(state: NamespaceState, event: Extract<Event, { type: "tas
 export function enter(state: NamespaceState, task: Task, resting: Resting, nowMs: number): void {
   const { id, idempotencyKey, deadlineAtMs } = task.spec;
   state.tasks.set(id, task);
-  state.retired.delete(id);
   need(state, task.spec, 1);
   if (idempotencyKey !== undefined) state.keys.set(idempotencyKey, id);
   if (task.awaited !== undefined) state.due.add({ kind: "awaited", atMs: task.awaited.untilMs, taskId: id });
@@ -234,9 +232,9 @@ function dropLetter(state: NamespaceState, pool: PoolId, id: TaskId): void {
 }
 
 export function retireTasks(state: NamespaceState, event: Extract<Event, { type: "tasks.retired" }>): void {
-  const ids = event.tasks.map(({ id }) => id);
-  for (const id of ids) dropLetter(state, event.pool, id);
-  rememberRetired(state.retired, ids);
+  for (const { num } of event.tasks) state.retired.add(num);
+  if ((lettersOf(state, event.pool)?.size ?? 0) === 0) return;
+  for (const { id } of event.tasks) dropLetter(state, event.pool, id);
 }
 
 export function forget(state: NamespaceState, id: TaskId): void {
