@@ -1,31 +1,38 @@
 /** An index that costs nothing until somebody asks. */
-import type { SettledFacts } from "../core/record.ts";
 
-/** Places by key, up to the last time that somebody asked. A place counts those that were cut off. */
+/** Of a `Map`, what an index needs. */
+interface Places<K> {
+  get(key: K): number | undefined;
+  set(key: K, place: number): unknown;
+  delete(key: K): boolean;
+  clear(): void;
+}
+
+/** Places by key, up to the last time that somebody asked. */
 export class LazyIndex<K> {
-  readonly #keyOf: (facts: SettledFacts) => K;
-  readonly #places = new Map<K, number>();
+  readonly #keyAt: (place: number) => K | undefined;
+  readonly #places: Places<K>;
   /** All places before this one are in the map. */
   #upTo = 0;
 
-  constructor(keyOf: (facts: SettledFacts) => K) {
-    this.#keyOf = keyOf;
+  /** @param keyAt - undefined when nobody is at that place */
+  constructor(keyAt: (place: number) => K | undefined, places: Places<K>) {
+    this.#keyAt = keyAt;
+    this.#places = places;
   }
 
-  /** Place in `all`, of which `cut` were cut off. */
-  find(key: K, all: readonly (SettledFacts | undefined)[], cut: number): number | undefined {
-    const end = cut + all.length;
-    for (let place = Math.max(this.#upTo, cut); place < end; place++) {
-      const facts = all[place - cut];
-      if (facts !== undefined) this.#places.set(this.#keyOf(facts), place);
+  /** @param within - the first place that there is, and the one after the last */
+  find(key: K, { start, end }: { readonly start: number; readonly end: number }): number | undefined {
+    for (let place = Math.max(this.#upTo, start); place < end; place++) {
+      const other = this.#keyAt(place);
+      if (other !== undefined) this.#places.set(other, place);
     }
     this.#upTo = end;
-    const place = this.#places.get(key);
-    return place === undefined ? undefined : place - cut;
+    return this.#places.get(key);
   }
 
-  drop(facts: SettledFacts, place: number): void {
-    if (place < this.#upTo) this.#places.delete(this.#keyOf(facts));
+  drop(key: K, place: number): void {
+    if (place < this.#upTo) this.#places.delete(key);
   }
 
   clear(): void {

@@ -1,43 +1,36 @@
 /**
- * Settled tasks in memory, up to a limit. To add one is to write to the end of an array: whoever never asks pays for
+ * Settled tasks in memory, up to a limit. To add one is to write to the end of some columns: whoever never asks pays for
  * no index. What is asked for by id or number is indexed then, as far as it was not before.
  */
 import type { PoolId, TaskId } from "../base/ids.ts";
-import type { SettledFacts } from "../core/record.ts";
-import { type OldTask, retainedBytes } from "../core/retired.ts";
-import { NO_BODY, type TaskBody } from "../core/task.ts";
+import { IntMap } from "../base/int-map.ts";
+import { retainedBytes } from "../core/retired.ts";
+import { NO_BODY, type TaskBody, type TaskSpec } from "../core/task.ts";
 import { LazyIndex } from "./lazy-index.ts";
+import { PoolOrder } from "./pool-order.ts";
+import { SettledColumns } from "./settled-columns.ts";
 import type { HistoryEntry, HistoryFilter, Settled, SettledRow } from "./store.ts";
 import { Tallies, type Tally } from "./tally.ts";
 
-/** Fewer dead places than this are not worth the work of closing the ranks. */
+/** Fewer empty places than this are not worth the work of closing the ranks. */
 const SLACK = 1_024;
 
-/** Of one pool's tasks, in the order of settlement; some are dead, all before `head` are. */
-interface Places {
-  all: number[];
-  head: number;
-}
+/** What is left to be said of a task that went. */
+export type Gone = Pick<TaskSpec, "id" | "idempotencyKey">;
 
 export class MemoryHistory {
   readonly #limit: number;
-  /** In the order of settlement; a place is dead once its task was replayed or went. */
-  #facts: (SettledFacts | undefined)[] = [];
-  /** At the same places, each by itself: a row of its own for every task would be one more object to keep. */
-  #results: (string | undefined)[] = [];
-  #bodies: (TaskBody | undefined)[] = [];
-  /** All places before this one are dead. */
+  /** In the order of settlement; a place is empty once its task was replayed or went. */
+  readonly #columns = new SettledColumns();
+  /** All places before this one are empty. */
   #head = 0;
-  /** Places that were cut off before the first one. */
-  #cut = 0;
   #size = 0;
-  readonly #byId = new LazyIndex<TaskId>((facts) => facts.spec.id);
-  readonly #byNum = new LazyIndex<number>((facts) => facts.num);
-  /** Numbers of the living, ascending; made when a list is asked for. */
+  readonly #byId = new LazyIndex<TaskId>((place) => this.#columns.idAt(place), new Map());
+  readonly #byNum = new LazyIndex<number>((place) => this.#numAt(place), new IntMap());
+  /** Numbers of those that are there, ascending; made when a list is asked for. */
   #nums: Float64Array | undefined;
   readonly #tallies = new Tallies();
-  /** Places of each pool's tasks in the order of settlement, counting those that were cut off; some are dead. */
-  readonly #byPool = new Map<PoolId, Places>();
+  readonly #order = new PoolOrder(this.#columns);
   /** Places of those that `oldest` named last: who lets them go next, in the same order, needs no index of all. */
   #named: readonly number[] = [];
   #namedNext = 0;
@@ -47,30 +40,28 @@ export class MemoryHistory {
     this.#limit = limit;
   }
 
-  /** Gives back what is known of the task that had to go for it, if one had to. */
-  add({ facts, result }: SettledRow, body: TaskBody | undefined): SettledFacts | undefined {
-    this.#facts.push(facts);
-    this.#results.push(result);
-    this.#bodies.push(body);
+  /** Gives back the task that had to go for it, if one had to. */
+  add(row: SettledRow, body: TaskBody | undefined): Gone | undefined {
+    const place = this.#columns.add(row, body);
     this.#size += 1;
     this.#nums = undefined;
-    const { spec, settlement } = facts;
-    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
-    this.#placesOf(spec.pool).all.push(this.#cut + this.#facts.length - 1);
-    return this.#size > this.#limit ? this.#dropOldest() : undefined;
+    const { spec, settlement } = row.facts;
+    this.#tallies.add(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(row.facts));
+    this.#order.join(spec.pool, place);
+    return this.#size > this.#limit ? this.#takeOut(this.#firstPlace()) : undefined;
   }
 
   /** Takes a task out and gives back its body, for it lives again. */
   remove(id: TaskId): TaskBody | undefined {
     const place = this.#placeOf(id);
     if (place === undefined) return undefined;
-    const body = this.#bodies[place];
+    const body = this.#columns.bodyAt(place);
     this.#takeOut(place);
     return body;
   }
 
-  /** Lets a task go for good, and gives back what is known of it. */
-  retire(id: TaskId): SettledFacts | undefined {
+  /** Lets a task go for good, and gives it back. */
+  retire(id: TaskId): Gone | undefined {
     const place = this.#namedPlaceOf(id) ?? this.#placeOf(id);
     return place === undefined ? undefined : this.#takeOut(place);
   }
@@ -78,18 +69,18 @@ export class MemoryHistory {
   /** The task is a dead letter no longer. */
   drop(id: TaskId): void {
     const place = this.#placeOf(id);
-    const facts = place === undefined ? undefined : this.#facts[place];
-    if (place === undefined || facts === undefined || !facts.settlement.deadLettered) return;
-    this.#facts[place] = { ...facts, settlement: { ...facts.settlement, deadLettered: false } };
+    if (place === undefined || !this.#columns.endingAt(place).deadLettered) return;
+    const facts = this.#columns.factsAt(place);
+    this.#columns.replace(place, { ...facts, settlement: { ...facts.settlement, deadLettered: false } });
     this.#tallies.drop(facts.spec.pool);
   }
 
   /** In the order in which they were settled. */
   deadLetters(): { pool: PoolId; id: TaskId; num: number }[] {
     const found: { pool: PoolId; id: TaskId; num: number }[] = [];
-    for (const facts of this.#facts) {
-      if (facts?.settlement.deadLettered !== true) continue;
-      const { spec, num } = facts;
+    for (const place of this.#places()) {
+      if (!this.#columns.endingAt(place).deadLettered) continue;
+      const { num, spec } = this.#columns.factsAt(place);
       found.push({ pool: spec.pool, id: spec.id, num });
     }
     return found;
@@ -97,8 +88,7 @@ export class MemoryHistory {
 
   get(id: TaskId): SettledRow | undefined {
     const place = this.#placeOf(id);
-    const facts = place === undefined ? undefined : this.#facts[place];
-    return place === undefined || facts === undefined ? undefined : { facts, result: this.#results[place] };
+    return place === undefined ? undefined : this.#rowAt(place);
   }
 
   entry(id: TaskId): HistoryEntry | undefined {
@@ -106,9 +96,15 @@ export class MemoryHistory {
     return place === undefined ? undefined : this.#entryAt(place);
   }
 
+  /** JSON text. */
+  result(id: TaskId): string | undefined {
+    const place = this.#placeOf(id);
+    return place === undefined ? undefined : this.#columns.resultAt(place);
+  }
+
   body(num: number): TaskBody | undefined {
-    const place = this.#byNum.find(num, this.#facts, this.#cut);
-    return place === undefined ? undefined : (this.#bodies[place] ?? NO_BODY);
+    const place = this.#byNum.find(num, this.#columns);
+    return place === undefined ? undefined : (this.#columns.bodyAt(place) ?? NO_BODY);
   }
 
   list({ pool, status, type, deadLettered, afterNum, limit }: HistoryFilter): HistoryEntry[] {
@@ -116,12 +112,13 @@ export class MemoryHistory {
     const nums = this.#nums;
     const found: HistoryEntry[] = [];
     for (let i = firstAfter(nums, afterNum); i < nums.length && found.length < limit; i++) {
-      const place = this.#byNum.find(nums[i] as number, this.#facts, this.#cut) as number;
-      const { spec, settlement } = this.#facts[place] as SettledFacts;
+      const place = this.#byNum.find(nums[i] as number, this.#columns) as number;
+      const spec = this.#columns.sharedAt(place);
+      const ending = this.#columns.endingAt(place);
       if (pool !== undefined && spec.pool !== pool) continue;
-      if (status !== undefined && settlement.status !== status) continue;
+      if (status !== undefined && ending.status !== status) continue;
       if (type !== undefined && spec.type !== type) continue;
-      if (deadLettered !== undefined && settlement.deadLettered !== deadLettered) continue;
+      if (deadLettered !== undefined && ending.deadLettered !== deadLettered) continue;
       found.push(this.#entryAt(place));
     }
     return found;
@@ -135,141 +132,85 @@ export class MemoryHistory {
     return this.#tallies.pools();
   }
 
-  oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): Settled {
-    const living = this.#firstLiving(this.#placesOf(pool), skip + limit);
-    this.#named = living.slice(skip);
+  oldest(pool: PoolId, page: { readonly skip: number; readonly limit: number }): Settled {
+    this.#named = this.#order.oldest(pool, page);
     this.#namedNext = 0;
-    const oldest = this.#named.map((place) => oldTaskOf({ facts: this.#factsAt(place) as SettledFacts }));
-    return { ...this.#tallies.sizeOf(pool), oldest };
+    return { ...this.#tallies.sizeOf(pool), oldest: this.#named.map((place) => this.#columns.oldTaskAt(place)) };
   }
 
-  #placesOf(pool: PoolId): Places {
-    let places = this.#byPool.get(pool);
-    if (places === undefined) {
-      places = { all: [], head: 0 };
-      this.#byPool.set(pool, places);
+  *#places(): Generator<number> {
+    for (let place = this.#head; place < this.#columns.end; place++) {
+      if (this.#columns.idAt(place) !== undefined) yield place;
     }
-    return places;
   }
 
-  /** These move up to where the look ends, so that no dead place is passed twice; its room goes a half at a time. */
-  #firstLiving(places: Places, limit: number): number[] {
-    const living: number[] = [];
-    let end = places.head;
-    for (; end < places.all.length && living.length < limit; end++) {
-      const place = places.all[end] as number;
-      if (this.#factsAt(place) !== undefined) living.push(place);
-    }
-    places.head = end - living.length;
-    for (let n = 0; n < living.length; n++) places.all[places.head + n] = living[n] as number;
-    if (places.head > SLACK && places.head * 2 >= places.all.length) {
-      places.all = places.all.slice(places.head);
-      places.head = 0;
-    }
-    return living;
-  }
-
-  #factsAt(place: number): SettledFacts | undefined {
-    return this.#facts[place - this.#cut];
+  #numAt(place: number): number | undefined {
+    return this.#columns.idAt(place) === undefined ? undefined : this.#columns.numAt(place);
   }
 
   #placeOf(id: TaskId): number | undefined {
-    return this.#byId.find(id, this.#facts, this.#cut);
+    return this.#byId.find(id, this.#columns);
   }
 
   /** Undefined for whoever is not among those that were named, or was passed over already. */
   #namedPlaceOf(id: TaskId): number | undefined {
     for (let n = this.#namedNext; n < this.#named.length; n++) {
       const place = this.#named[n] as number;
-      if (this.#factsAt(place)?.spec.id !== id) continue;
+      if (place < this.#head || this.#columns.idAt(place) !== id) continue;
       this.#namedNext = n + 1;
-      return place - this.#cut;
+      return place;
     }
     return undefined;
   }
 
-  /** Its place is dead from now on. */
-  #takeOut(place: number): SettledFacts {
-    const facts = this.#bury(place);
-    this.#cutHead();
-    if (this.#facts.length - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
-    return facts;
+  #rowAt(place: number): SettledRow {
+    return { facts: this.#columns.factsAt(place), result: this.#columns.resultAt(place) };
   }
 
   #entryAt(place: number): HistoryEntry {
-    const facts = this.#facts[place] as SettledFacts;
-    return { facts, body: this.#bodies[place] ?? NO_BODY, result: this.#results[place] };
+    return { ...this.#rowAt(place), body: this.#columns.bodyAt(place) ?? NO_BODY };
   }
 
-  #dropOldest(): SettledFacts {
-    this.#cutHead();
-    const facts = this.#bury(this.#head);
-    this.#cutHead();
-    return facts;
-  }
-
-  /** Passes over the dead in front, and gives back their room a half at a time. */
-  #cutHead(): void {
-    while (this.#head < this.#facts.length && this.#facts[this.#head] === undefined) this.#head += 1;
-    if (this.#head <= this.#size + SLACK) return;
-    this.#facts = this.#facts.slice(this.#head);
-    this.#results = this.#results.slice(this.#head);
-    this.#bodies = this.#bodies.slice(this.#head);
-    this.#cut += this.#head;
-    this.#head = 0;
-  }
-
-  #bury(place: number): SettledFacts {
-    const facts = this.#facts[place] as SettledFacts;
-    this.#facts[place] = undefined;
-    this.#results[place] = undefined;
-    this.#bodies[place] = undefined;
+  /** Its place is empty from now on. */
+  #takeOut(place: number): Gone {
+    const id = this.#columns.idAt(place) as TaskId;
+    const { pool, idempotencyKey } = this.#columns.sharedAt(place);
+    const { status, deadLettered } = this.#columns.endingAt(place);
+    this.#tallies.remove(pool, status, deadLettered, this.#columns.bytesAt(place));
+    this.#order.leave(pool, place);
+    this.#byId.drop(id, place);
+    this.#byNum.drop(this.#columns.numAt(place), place);
+    this.#columns.remove(place);
     this.#size -= 1;
     this.#nums = undefined;
-    this.#byId.drop(facts, this.#cut + place);
-    this.#byNum.drop(facts, this.#cut + place);
-    const { spec, settlement } = facts;
-    this.#tallies.remove(spec.pool, settlement.status, settlement.deadLettered, retainedBytes(facts));
-    return facts;
+    this.#columns.cutBefore(this.#firstPlace());
+    if (this.#columns.end - this.#head > 2 * this.#size + SLACK) this.#closeRanks();
+    return { id, idempotencyKey };
   }
 
-  /** After many replays: every place moves, so the indexes begin anew. */
+  /** That of whoever was settled first. */
+  #firstPlace(): number {
+    while (this.#head < this.#columns.end && this.#columns.idAt(this.#head) === undefined) this.#head += 1;
+    return this.#head;
+  }
+
+  /** After many replays: every place is another, so indexes and lists begin anew. */
   #closeRanks(): void {
-    const isLiving = (_: unknown, place: number): boolean => this.#facts[place] !== undefined;
-    this.#bodies = this.#bodies.filter(isLiving);
-    this.#results = this.#results.filter(isLiving);
-    this.#facts = this.#facts.filter(isLiving);
+    this.#columns.closeRanks();
     this.#head = 0;
-    this.#cut = 0;
     this.#byId.clear();
     this.#byNum.clear();
-    this.#byPool.clear();
+    this.#order.clear();
     this.#named = [];
-    for (const [place, facts] of this.#facts.entries())
-      if (facts !== undefined) this.#placesOf(facts.spec.pool).all.push(place);
+    for (const place of this.#places()) this.#order.join(this.#columns.sharedAt(place).pool, place);
   }
 
   #sortedNums(): Float64Array {
     const nums = new Float64Array(this.#size);
     let n = 0;
-    for (const facts of this.#facts) {
-      if (facts !== undefined) nums[n++] = facts.num;
-    }
+    for (const place of this.#places()) nums[n++] = this.#columns.numAt(place);
     return nums.sort();
   }
-}
-
-export function oldTaskOf({ facts }: Pick<SettledRow, "facts">): OldTask {
-  const { num, spec, settlement } = facts;
-  return {
-    num,
-    id: spec.id,
-    status: settlement.status,
-    settledAtMs: settlement.settledAtMs,
-    bytes: retainedBytes(facts),
-    idempotencyKey: spec.idempotencyKey,
-    bodyHash: spec.bodyHash,
-  };
 }
 
 /** Index of the first larger number. By halving. */

@@ -10,6 +10,7 @@ import {
   openTask,
   poolOptions,
   settledTask,
+  usualTask,
 } from "../testing/store-facts.ts";
 import { createMemoryStore, EVENTS_IN_MEMORY } from "./memory.ts";
 
@@ -129,6 +130,53 @@ describe("the memory store's history", () => {
     expect(await kept(store)).toEqual(living.slice(0, 1_000));
   });
 
+  test("names the oldest of each pool, however the pools take turns and whoever goes or comes back", async () => {
+    const store = createMemoryStore();
+    const writer = new CommitWriter();
+    const pools = ["a", "b", "c"].map(asPoolId);
+    const living = new Map(pools.map((pool) => [pool, [] as number[]]));
+    for (let num = 1; num <= 4_000; num++) {
+      const pool = pools[(num * num) % 3] as (typeof pools)[number];
+      const nums = living.get(pool) as number[];
+      await store.commit(writer.next(ended(settledTask(num, {}, { pool }))));
+      nums.push(num);
+      const left = nums[(num * 7) % nums.length] as number;
+      if (num % 2 === 0) {
+        await store.commit(writer.next({ retired: [{ num: left, id: idOf(left) }] }));
+        nums.splice(nums.indexOf(left), 1);
+      } else if (num % 5 === 0) {
+        await store.commit(writer.next({ reopened: [{ num: left, id: idOf(left) }], open: [openTask(left)] }));
+        await store.commit(writer.next({ settled: [{ facts: settledTask(left, {}, { pool }) }] }));
+        nums.push(...nums.splice(nums.indexOf(left), 1));
+      }
+    }
+    for (const [pool, nums] of living) {
+      const { count, oldest } = await store.oldest(pool, { skip: 3, limit: 5_000 });
+      expect(oldest.map((task) => task.num)).toEqual(nums.slice(3));
+      expect(count).toBe(nums.length);
+    }
+    const all = [...living.values()].flat().sort((a, b) => a - b);
+    expect((await store.history({ afterNum: 0, limit: 5_000 })).map(({ facts }) => facts.num)).toEqual(all);
+  });
+
+  test("tells of a task that went as most do all that it was given", async () => {
+    const store = createMemoryStore();
+    const writer = new CommitWriter();
+    const facts = usualTask(1, { bodySize: 7, idempotencyKey: "once", bodyHash: "h" });
+    const old = usualTask(2, { type: "other" });
+    await store.commit(writer.next(ended(facts, old)));
+    expect(await store.entry(idOf(1))).toEqual({ facts, body: { prompt: "prompt 1" }, result: '"result 1"' });
+    expect((await store.facts([idOf(2)], ["once"])).keys.get("once")).toEqual(facts);
+    expect(await kept(store)).toEqual([1, 2]);
+    const filter = { type: "other", status: "completed", deadLettered: false, afterNum: 0, limit: 9 } as const;
+    expect(await store.history(filter)).toMatchObject([{ facts: old }]);
+    const { id, settledAtMs } = { id: idOf(1), settledAtMs: facts.settlement.settledAtMs };
+    const first = { num: 1, id, status: "completed", settledAtMs, bytes: 17, idempotencyKey: "once", bodyHash: "h" };
+    expect((await store.oldest(asPoolId("main"), { skip: 0, limit: 1 })).oldest).toEqual([first]);
+    await store.commit(writer.next({ reopened: [{ num: 1, id }], open: [openTask(1)] }));
+    expect((await store.bodies([1])).get(1)).toEqual({ prompt: "prompt 1" });
+  });
+
   test("stays within its limit over many more tasks", async () => {
     const store = createMemoryStore({ historyLimit: 100 });
     const writer = new CommitWriter();
@@ -190,16 +238,12 @@ test("the memory store does not outlive its process, and says so", () => {
   expect(createMemoryStore().durable).toBe(false);
 });
 
-test("the memory store keeps what it is given by reference", async () => {
+test("the memory store keeps what is open by reference", async () => {
   const store = createMemoryStore();
-  const facts = settledTask(1);
   const open = openTask(2);
   const record = { options: poolOptions("main"), createdAtMs: 1 };
-  await store.commit(
-    new CommitWriter().next({ ...ended(facts), open: [open], pools: [{ id: asPoolId("main"), record }] }),
-  );
+  await store.commit(new CommitWriter().next({ open: [open], pools: [{ id: asPoolId("main"), record }] }));
   const loaded = await store.load();
   expect(loaded.open[0]).toBe(open);
   expect(loaded.pools[0]).toBe(record);
-  expect((await store.entry(idOf(1)))?.facts).toBe(facts);
 });

@@ -7,15 +7,16 @@ import { InvariantError } from "../base/assert.ts";
 import { PoolError } from "../base/errors.ts";
 import type { PoolId, TaskId } from "../base/ids.ts";
 import { IntMap } from "../base/int-map.ts";
+import { SlotMap } from "../base/slot-map.ts";
 import type { AgentIdentity } from "../core/agent.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { OpenFacts, SettledFacts } from "../core/record.ts";
 import type { KeyRecord } from "../core/retired.ts";
 import type { Schedule } from "../core/schedule.ts";
-import type { TaskBody, TaskSpec } from "../core/task.ts";
+import type { TaskBody } from "../core/task.ts";
 import { EVENT_LIMITS, type EventLimits, eventLimits, type GivenEventLimits } from "./event-limits.ts";
-import { MemoryHistory } from "./memory-history.ts";
+import { type Gone, MemoryHistory } from "./memory-history.ts";
 import { RecentEvents } from "./recent-events.ts";
 import type {
   Admitted,
@@ -70,7 +71,7 @@ class MemoryStore implements Store {
   readonly #quarantine = new Map<string, Quarantined>();
   #settledEpoch = 0;
   /** Keys that have outlived their tasks, in the order in which those went. */
-  readonly #oldKeys = new Map<string, KeyRecord>();
+  readonly #oldKeys = new SlotMap<string, KeyRecord>();
   #history: MemoryHistory;
   readonly #events: RecentEvents;
   #lastNum = 0;
@@ -198,7 +199,7 @@ class MemoryStore implements Store {
     this.#assertOpen();
     const found = new Map<TaskId, string>();
     for (const id of ids) {
-      const result = this.#history.get(id)?.result;
+      const result = this.#history.result(id);
       if (result !== undefined) found.set(id, result);
     }
     return found;
@@ -245,12 +246,12 @@ class MemoryStore implements Store {
     this.#open.delete(num);
     this.#bodies.delete(num);
     const gone = this.#history.add(row, body);
-    if (gone !== undefined) this.#forgetKey(gone.spec);
+    if (gone !== undefined) this.#forgetKey(gone);
   }
 
   #retire(id: TaskId): void {
     const gone = this.#history.retire(id);
-    if (gone !== undefined) this.#forgetKey(gone.spec);
+    if (gone !== undefined) this.#forgetKey(gone);
   }
 
   #dropKeys(beforeMs: number): void {
@@ -262,7 +263,7 @@ class MemoryStore implements Store {
     }
   }
 
-  #forgetKey({ id, idempotencyKey }: TaskSpec): void {
+  #forgetKey({ id, idempotencyKey }: Gone): void {
     if (idempotencyKey !== undefined && this.#keys.get(idempotencyKey) === id) this.#keys.delete(idempotencyKey);
   }
 }

@@ -7,10 +7,9 @@ import type { DurableEvent } from "../core/event.ts";
 import type { Gate } from "../core/gate.ts";
 import type { Quarantined } from "../core/quarantined.ts";
 import type { SettledFacts } from "../core/record.ts";
-import type { KeyRecord, OldTask } from "../core/retired.ts";
+import { type KeyRecord, type OldTask, retainedBytes } from "../core/retired.ts";
 import type { Schedule } from "../core/schedule.ts";
 import type { FinalStatus, TaskBody } from "../core/task.ts";
-import { oldTaskOf } from "./memory-history.ts";
 import { prepareAll } from "./sqlite-schema.ts";
 import { openFactsOf, packText, settledFactsOf, unpackText } from "./sqlite-text.ts";
 import type { Facts, HistoryEntry, HistoryFilter, Loaded, PoolRecord, SpendingRow, StoredEvents } from "./store.ts";
@@ -125,7 +124,7 @@ export class SqliteReader {
   }
 
   oldest(pool: PoolId, { skip, limit }: { readonly skip: number; readonly limit: number }): OldTask[] {
-    return this.#read.oldest.all(pool, limit, skip).map((row) => oldTaskOf({ facts: factsOf(row) }));
+    return this.#read.oldest.all(pool, limit, skip).map((row) => oldTaskOf(factsOf(row)));
   }
 
   entry(id: TaskId): HistoryEntry | undefined {
@@ -208,4 +207,17 @@ function bodyOf(row: Row): TaskBody {
 
 function entryOf(row: Row): HistoryEntry {
   return { facts: factsOf(row), body: bodyOf(row), result: unpackText(row.result) };
+}
+
+function oldTaskOf(facts: SettledFacts): OldTask {
+  const { num, spec, settlement } = facts;
+  return {
+    num,
+    id: spec.id,
+    status: settlement.status,
+    settledAtMs: settlement.settledAtMs,
+    bytes: retainedBytes(facts),
+    idempotencyKey: spec.idempotencyKey,
+    bodyHash: spec.bodyHash,
+  };
 }

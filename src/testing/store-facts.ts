@@ -137,6 +137,22 @@ export function settledTask(
   };
 }
 
+/** One that its first agent has done at once. */
+export function usualTask(num: number, given: Partial<TaskSpec> = {}): SettledFacts {
+  const spec = aSpec(num, given);
+  const settledAtMs = spec.createdAtMs + 30.5;
+  const fine = { outcome: "succeeded", blame: undefined, error: undefined, usage: undefined } as const;
+  const attempt = anAttempt({ ...fine, fence: 2 ** 32 + num, endedAtMs: settledAtMs });
+  return {
+    ...settledTask(num, {}, given),
+    priority: spec.priority,
+    settlement: { status: "completed", resultBytes: 10, settledAtMs, deadLettered: false },
+    lastFence: attempt.fence,
+    spent: { wallMs: 28.5 },
+    attempts: [attempt],
+  };
+}
+
 /** Parts of a commit that admits and settles these tasks at once. */
 export function ended(...tasks: readonly SettledFacts[]): Pick<Commit, "admitted" | "settled"> {
   return {

@@ -1,0 +1,191 @@
+import fc, { type Arbitrary } from "fast-check";
+import { describe, expect, test } from "vitest";
+import { asAgentId, asPoolId, asTaskId } from "../base/ids.ts";
+import type { SettledFacts } from "../core/record.ts";
+import type { Attempt, Settlement, TaskBody, TaskSpec } from "../core/task.ts";
+import { anAttempt, aSpec, idOf, settledTask, usualTask } from "../testing/store-facts.ts";
+import { KINDS_KNOWN, LikeSpecs } from "./like-specs.ts";
+import { SettledColumns } from "./settled-columns.ts";
+
+/** Something to say of each field that there is: a new one does not compile before it stands here too. */
+type Odd<T> = { readonly [K in keyof Required<T>]: Arbitrary<T[K]> };
+
+const text = fc.string();
+const number = fc.double({ noNaN: true });
+const aboutNow = fc.double({ min: 1.7e12, max: 1.8e12, noNaN: true });
+const count = fc.nat(3);
+const taskIds = fc.array(text.map(asTaskId), { maxLength: 2 });
+const maybe = <T>(arbitrary: Arbitrary<T>): Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
+const usage = fc.record({ tokens: fc.nat(), costUsd: number }, { requiredKeys: [] });
+const error = fc.record({ code: text, message: text });
+
+const ODD_SPEC: Odd<TaskSpec> = {
+  id: text.map(asTaskId),
+  pool: text.map(asPoolId),
+  type: text,
+  requires: fc.array(text, { maxLength: 2 }),
+  priority: fc.constantFrom(1, 2, 3, 4),
+  dependencies: taskIds,
+  onDependencyFailure: fc.constantFrom("cancel", "fail", "run"),
+  preferredAgent: text,
+  fairnessKey: text,
+  affinityKey: text,
+  tenant: text,
+  budget: fc.record({ tokens: number }),
+  idempotencyKey: text,
+  bodyHash: text,
+  maxAttempts: count,
+  retryable: fc.boolean(),
+  timeoutMs: number,
+  deadlineAtMs: aboutNow,
+  escalate: fc.record({ atShare: number, priority: fc.constantFrom(1, 2) }),
+  runAtMs: aboutNow,
+  parentId: text.map(asTaskId),
+  createdAtMs: aboutNow,
+  bodySize: fc.nat(),
+};
+
+const ODD_SETTLEMENT: Odd<Settlement> = {
+  status: fc.constantFrom("completed", "failed", "cancelled"),
+  error,
+  resultBytes: maybe(fc.nat()),
+  usage,
+  progress: fc.constantFrom(null, 0.5, "half"),
+  settledAtMs: aboutNow,
+  deadLettered: fc.boolean(),
+};
+
+const ODD_ATTEMPT: Odd<Attempt> = {
+  number: count,
+  agentId: text.map(asAgentId),
+  agentName: text,
+  fence: fc.maxSafeNat(),
+  assignedAtMs: aboutNow,
+  startedAtMs: maybe(aboutNow),
+  endedAtMs: aboutNow,
+  outcome: fc.constantFrom("succeeded", "failed", "lost"),
+  blame: fc.constantFrom("agent", "unknown"),
+  error,
+  usage,
+};
+
+const ODD_FACTS: Odd<Omit<SettledFacts, "spec" | "settlement">> = {
+  num: fc.maxSafeNat(),
+  priority: fc.constantFrom(1, 2, 3, 4),
+  queuedAtMs: aboutNow,
+  attemptCount: count,
+  lastNumber: count,
+  lastFence: fc.maxSafeNat(),
+  failedAgentIds: fc.array(text.map(asAgentId), { minLength: 1, maxLength: 2 }),
+  failedDependencies: taskIds,
+  refunds: count,
+  spent: fc.option(fc.record({ wallMs: number, tokens: fc.nat(), costUsd: number }, { requiredKeys: ["wallMs"] }), {
+    nil: undefined,
+  }),
+  replays: count,
+  attempts: fc.constant([]),
+};
+
+/** One field that is another than usual, or none. */
+function oneOf<T>(odd: Odd<T>): Arbitrary<Partial<T>> {
+  const fields = Object.entries<Arbitrary<unknown>>(odd).map(([name, arbitrary]) => fc.record({ [name]: arbitrary }));
+  return fc.oneof({ weight: fields.length, arbitrary: fc.constant({}) }, ...fields) as Arbitrary<Partial<T>>;
+}
+
+const someFacts: Arbitrary<SettledFacts> = fc
+  .record({
+    num: fc.nat(99),
+    spec: oneOf(ODD_SPEC),
+    settlement: oneOf(ODD_SETTLEMENT),
+    attempt: oneOf(ODD_ATTEMPT),
+    others: oneOf(ODD_FACTS),
+    more: fc.constantFrom([], [], [], [anAttempt()]),
+  })
+  .map(({ num, spec, settlement, attempt, others, more }) => {
+    const usual = usualTask(num, spec);
+    return {
+      ...usual,
+      settlement: { ...usual.settlement, ...settlement },
+      attempts: [{ ...(usual.attempts[0] as Attempt), ...attempt }, ...more],
+      ...others,
+    };
+  });
+
+const someBody: Arbitrary<TaskBody | undefined> = maybe(
+  fc.record({ prompt: maybe(text), rest: maybe(text) }, { requiredKeys: [] }),
+);
+
+const someRow = fc.record({ facts: someFacts, body: someBody, result: maybe(text), stays: fc.boolean() });
+
+describe("settled tasks by columns", () => {
+  test("are what they were, whatever they were, also after others went and all have moved up", () => {
+    fc.assert(
+      fc.property(fc.array(someRow, { minLength: 1, maxLength: 60 }), fc.nat(300), (rows, before) => {
+        const columns = new SettledColumns();
+        for (let n = 0; n < before; n++) columns.add({ facts: usualTask(n) }, undefined);
+        const look = (place: number) => ({
+          facts: columns.factsAt(place),
+          body: columns.bodyAt(place),
+          result: columns.resultAt(place),
+        });
+        for (const { facts, body, result } of rows) {
+          expect(look(columns.add({ facts, result }, body))).toEqual({ facts, body, result });
+        }
+        for (let place = 0; place < before; place++) columns.remove(place);
+        columns.cutBefore(before);
+        rows.forEach((row, n) => {
+          if (!row.stays) columns.remove(before + n);
+        });
+        columns.closeRanks();
+        const left = rows.filter((row) => row.stays);
+        expect(columns.end).toBe(left.length);
+        for (const [place, { facts, body, result }] of left.entries()) {
+          expect(look(place)).toEqual({ facts, body, result });
+          expect(columns.oldTaskAt(place)).toMatchObject({ num: facts.num, id: facts.spec.id });
+          expect(columns.endingAt(place)).toMatchObject({ status: facts.settlement.status });
+          expect(columns.sharedAt(place)).toMatchObject({ pool: facts.spec.pool, type: facts.spec.type });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("keep no object of a task that went as most do, and the facts themselves of any other", () => {
+    const columns = new SettledColumns();
+    const usual = usualTask(1);
+    const other = settledTask(2, { status: "failed", deadLettered: true });
+    expect(columns.factsAt(columns.add({ facts: usual }, {}))).not.toBe(usual);
+    expect(columns.factsAt(columns.add({ facts: other }, {}))).toBe(other);
+  });
+
+  test("have no place from the cut on backwards, and those after it stay where they are", () => {
+    const columns = new SettledColumns();
+    for (let num = 0; num < 1_000; num++) columns.add({ facts: usualTask(num) }, undefined);
+    columns.cutBefore(700);
+    expect(columns.start).toBeGreaterThan(400);
+    expect(columns.start).toBeLessThanOrEqual(700);
+    expect([700, 999].map((place) => columns.numAt(place))).toEqual([700, 999]);
+    expect(columns.add({ facts: usualTask(5) }, undefined)).toBe(1_000);
+  });
+});
+
+describe("specs that are alike", () => {
+  test("are one, apart from what each task has of its own", () => {
+    const specs = new LikeSpecs();
+    const first = aSpec(1);
+    expect(specs.likeOf(first)).toBe(first);
+    expect(specs.likeOf(aSpec(2, { priority: 1, bodySize: 99, requires: [] }))).toBe(first);
+    const other = aSpec(3, { type: "other" });
+    expect(specs.likeOf(other)).toBe(other);
+    expect(specs.likeOf(aSpec(4))).toBe(first);
+    expect(specs.likeOf(aSpec(5, { type: "other" }))).toBe(other);
+  });
+
+  test("are remembered up to a number of kinds", () => {
+    const specs = new LikeSpecs();
+    const kinds = Array.from({ length: KINDS_KNOWN + 1 }, (_, n) => aSpec(n, { type: `t${n}` }));
+    for (const kind of kinds) specs.likeOf(kind);
+    expect(specs.likeOf(aSpec(50, { type: "t1" }))).toBe(kinds[1]);
+    expect(specs.likeOf(aSpec(51, { type: "t0" })).id).toBe(idOf(51));
+  });
+});
