@@ -7,12 +7,16 @@
  * looks alive to the collector of young objects, and is copied into old space for nothing: more than half of all that a
  * task leaves behind. `npm run bench:units` compares. Where keys are strings, see `SlotMap`.
  */
-const LEAST_ROOM = 8;
+const LEAST_ROOM = 16;
 
 export class IntMap<V> {
-  /** In the order of insertion; a value that is gone is undefined, and its key stays until room is made. */
+  /**
+   * In the order of insertion, `#used` of them; a value that is gone is undefined, and its key stays until room is made.
+   * The lists never get shorter, because V8 would give back what they need again at once.
+   */
   #keys: number[] = [];
   #values: (V | undefined)[] = [];
+  #used = 0;
   #room = LEAST_ROOM;
   /** Where in the lists a key stands, plus one; 0 = nobody. Twice the room, so that one in two is 0 at least. */
   #table = new Int32Array(2 * LEAST_ROOM);
@@ -32,9 +36,10 @@ export class IntMap<V> {
   }
 
   set(key: number, value: V & {}): this {
-    const place = this.#table[this.#entryOf(key)] as number;
+    const entry = this.#entryOf(key);
+    const place = this.#table[entry] as number;
     if (place !== 0) this.#values[place - 1] = value;
-    else this.#add(key, value);
+    else this.#add(key, value, entry);
     return this;
   }
 
@@ -51,18 +56,20 @@ export class IntMap<V> {
     this.#values[place - 1] = undefined;
     this.#size -= 1;
     this.#vacate(entry);
+    // Room for all again, for nothing.
+    if (this.#size === 0) this.#used = 0;
     return value;
   }
 
   clear(): void {
-    this.#keys.length = 0;
-    this.#values.length = 0;
+    this.#values.fill(undefined);
     this.#table.fill(0);
+    this.#used = 0;
     this.#size = 0;
   }
 
   *entries(): Generator<[number, V]> {
-    for (let n = 0; n < this.#keys.length; n++) {
+    for (let n = 0; n < this.#used; n++) {
       const value = this.#values[n];
       if (value !== undefined) yield [this.#keys[n] as number, value];
     }
@@ -73,7 +80,7 @@ export class IntMap<V> {
   }
 
   *values(): Generator<V> {
-    for (let n = 0; n < this.#values.length; n++) {
+    for (let n = 0; n < this.#used; n++) {
       const value = this.#values[n];
       if (value !== undefined) yield value;
     }
@@ -83,11 +90,14 @@ export class IntMap<V> {
     return this.entries();
   }
 
-  #add(key: number, value: V): void {
-    if (this.#keys.length === this.#room) this.#makeRoom();
-    this.#keys.push(key);
-    this.#values.push(value);
-    this.#table[this.#entryOf(key)] = this.#keys.length;
+  /** @param entry - where the key's place is to be written */
+  #add(key: number, value: V, entry: number): void {
+    const isFull = this.#used === this.#room;
+    if (isFull) this.#makeRoom();
+    this.#keys[this.#used] = key;
+    this.#values[this.#used] = value;
+    this.#used += 1;
+    this.#table[isFull ? this.#entryOf(key) : entry] = this.#used;
     this.#size += 1;
   }
 
@@ -119,22 +129,26 @@ export class IntMap<V> {
   /** The gone give up their places, and there is room for as many again as are left. */
   #makeRoom(): void {
     let size = 0;
-    for (let n = 0; n < this.#keys.length; n++) {
+    for (let n = 0; n < this.#used; n++) {
       const value = this.#values[n];
       if (value === undefined) continue;
       this.#keys[size] = this.#keys[n] as number;
       this.#values[size] = value;
       size += 1;
     }
-    this.#keys.length = size;
-    this.#values.length = size;
+    this.#values.fill(undefined, size);
+    this.#used = size;
     const room = roomFor(size);
     if (room === this.#room) this.#table.fill(0);
-    else {
-      this.#room = room;
-      this.#table = new Int32Array(2 * room);
-    }
+    else this.#resize(room);
     for (let n = 0; n < size; n++) this.#table[this.#entryOf(this.#keys[n] as number)] = n + 1;
+  }
+
+  #resize(room: number): void {
+    this.#room = room;
+    this.#table = new Int32Array(2 * room);
+    this.#keys = this.#keys.slice(0, this.#used);
+    this.#values = this.#values.slice(0, this.#used);
   }
 }
 
