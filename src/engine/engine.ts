@@ -58,7 +58,7 @@ export interface LocalEngine extends Engine {
   /** Admits one task and gives its id: the short way for callers in this process. */
   admit(pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }): Promise<TaskId>;
   /** Hands in one task and tells how it ends: the shortest way. Throws what is wrong with the task itself. */
-  run(pool: string, task: TaskInput, ends: Ends, options?: { signal?: AbortSignal | undefined }): void;
+  run(pool: string, task: TaskInput, ends: Ends, signal: AbortSignal | undefined): void;
   /** Resolves when the task is settled and stored. Rejects when the engine closes before. */
   settlement(id: TaskId): Promise<SettledRow>;
   /** The pool that `route` would choose now. */
@@ -275,8 +275,8 @@ class RunningEngine implements LocalEngine {
     this.#tasks.submit(pool, task, options);
   admit = (pool: string, task: TaskInput, options?: { signal?: AbortSignal | undefined }) =>
     this.#tasks.admit(pool, task, options);
-  run = (pool: string, task: TaskInput, ends: Ends, options?: { signal?: AbortSignal | undefined }) =>
-    this.#tasks.run(pool, task, ends, options);
+  run = (pool: string, task: TaskInput, ends: Ends, signal: AbortSignal | undefined) =>
+    this.#tasks.run(pool, task, ends, signal);
   submitBatch = (
     pool: string,
     tasks: readonly TaskInput[],

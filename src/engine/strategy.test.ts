@@ -1,13 +1,12 @@
 /** Strategies through the library's door: what may be asked for, and what is shown. */
 import { expect, test } from "vitest";
 import type { PoolError } from "../base/errors.ts";
-import { asPoolId } from "../base/ids.ts";
 import { STRATEGIES } from "../policies/balancer/strategies.ts";
 import { refusal } from "../testing/world.ts";
 import { functionAgent } from "./library/agents.ts";
 import { createPool, createTroupe } from "./library/troupe.ts";
 import { resolvePool } from "./options/pool.ts";
-import { resolveTask } from "./options/task.ts";
+import { checkedTask } from "./options/task.ts";
 
 const agents = (...names: readonly string[]) => names.map((name) => functionAgent(name, async () => name));
 const invalid = (options: unknown): PoolError["details"] => refusal(() => resolvePool(options, () => "p")).details;
@@ -53,8 +52,8 @@ test("a task without a key shows none, and a key is 1 to 256 characters", async 
   await using pool = await createPool({ agents: agents("ada"), strategy: "affinity" });
   const task = await pool.submit("x");
   expect("affinityKey" in (await task.settled())).toBe(false);
-  const key = (affinityKey: unknown) => resolveTask(asPoolId("p"), { prompt: "x", affinityKey }, 0);
-  expect(key("k".repeat(256)).input.affinityKey).toHaveLength(256);
+  const key = (affinityKey: unknown) => checkedTask({ prompt: "x", affinityKey });
+  expect(key("k".repeat(256)).affinityKey).toHaveLength(256);
   for (const bad of ["", "k".repeat(257), 7]) expect(refusal(() => key(bad)).details).toEqual({ path: "affinityKey" });
 });
 

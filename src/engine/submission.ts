@@ -1,11 +1,11 @@
 /** A task as handed in becomes what the core decides on (spec) and what only its agent reads (body). */
 import { createHash } from "node:crypto";
 import type { z } from "zod";
-import { asTaskId } from "../base/ids.ts";
+import { asTaskId, type PoolId } from "../base/ids.ts";
 import type { Entropy } from "../base/random.ts";
 import type { PoolOptions } from "../core/pool.ts";
 import type { TaskBody, TaskSpec } from "../core/task.ts";
-import { type editSchema, priorityOf, type ResolvedTask } from "./options/task.ts";
+import { type CheckedTask, type editSchema, hasWishes, priorityOf } from "./options/task.ts";
 import { bodyOf, restOf } from "./task-body.ts";
 
 export interface Submission {
@@ -15,49 +15,51 @@ export interface Submission {
   readonly idGiven: boolean;
 }
 
-export function submissionOf(
-  task: ResolvedTask,
-  options: PoolOptions,
-  { nowMs, entropy }: { readonly nowMs: number; readonly entropy: Entropy },
-): Submission {
-  const { input } = task;
-  const body = bodyOf(input);
-  const always = {
-    id: task.id ?? asTaskId(entropy.timedUuid(nowMs)),
-    pool: task.pool,
-    type: input.type ?? "general",
-    requires: task.requires,
-    priority: task.priority,
-    dependencies: task.dependencies,
-    onDependencyFailure: input.onDependencyFailure ?? "cancel",
-    maxAttempts: input.maxAttempts ?? options.retry.maxAttempts,
-    retryable: input.retryable ?? true,
+/** Where its instants and its id come from. */
+export interface Sources {
+  readonly turnClock: { now(): number };
+  readonly entropy: Pick<Entropy, "timedUuid">;
+}
+
+/** Most tasks need nobody and nothing: they share this. */
+const NOTHING: readonly [] = [];
+
+export function submissionOf(task: CheckedTask, options: PoolOptions, { turnClock, entropy }: Sources): Submission {
+  const nowMs = turnClock.now();
+  const body = bodyOf(task);
+  const always: TaskSpec = {
+    id: asTaskId(task.id ?? entropy.timedUuid(nowMs)),
+    pool: options.id,
+    type: task.type ?? "general",
+    requires: task.requires === undefined ? NOTHING : [...new Set(task.requires)].sort(),
+    priority: priorityOf(task.priority),
+    dependencies: task.dependencies === undefined ? NOTHING : [...new Set(task.dependencies)].map(asTaskId),
+    onDependencyFailure: task.onDependencyFailure ?? "cancel",
+    maxAttempts: task.maxAttempts ?? options.retry.maxAttempts,
+    retryable: task.retryable ?? true,
     createdAtMs: nowMs,
     bodySize: (body.prompt?.length ?? 0) + (body.rest?.length ?? 0),
   };
   // A waiting task is mostly its spec: what nobody has asked for takes no room in it.
-  const spec: TaskSpec = task.isPlain ? always : { ...always, ...wishesOf(task) };
+  const spec = hasWishes(task) ? { ...always, ...wishesOf(task, options.id, nowMs) } : always;
   return { spec, body, idGiven: task.id !== undefined };
 }
 
-function wishesOf(task: ResolvedTask): Partial<TaskSpec> {
-  const { input } = task;
+function wishesOf(task: CheckedTask, pool: PoolId, nowMs: number): Partial<TaskSpec> {
+  const { runAt, delayMs, deadlineAt, escalate, parentId, idempotencyKey } = task;
   return {
-    preferredAgent: input.preferredAgent,
-    fairnessKey: input.fairnessKey,
-    affinityKey: input.affinityKey,
-    tenant: input.tenant,
-    budget: input.budget,
-    idempotencyKey: input.idempotencyKey,
-    bodyHash: input.idempotencyKey === undefined ? undefined : fingerprint({ pool: task.pool, ...input }),
-    timeoutMs: input.timeoutMs,
-    deadlineAtMs: task.deadlineAtMs,
-    escalate:
-      input.escalate === undefined
-        ? undefined
-        : { atShare: input.escalate.atShare, priority: priorityOf(input.escalate.priority) },
-    runAtMs: task.runAtMs,
-    parentId: input.parentId === undefined ? undefined : asTaskId(input.parentId),
+    preferredAgent: task.preferredAgent,
+    fairnessKey: task.fairnessKey,
+    affinityKey: task.affinityKey,
+    tenant: task.tenant,
+    budget: task.budget,
+    idempotencyKey,
+    bodyHash: idempotencyKey === undefined ? undefined : fingerprint({ pool, ...task }),
+    timeoutMs: task.timeoutMs,
+    deadlineAtMs: deadlineAt === undefined ? undefined : Date.parse(deadlineAt),
+    escalate: escalate && { atShare: escalate.atShare, priority: priorityOf(escalate.priority) },
+    runAtMs: runAt !== undefined ? Date.parse(runAt) : delayMs ? nowMs + delayMs : undefined,
+    parentId: parentId === undefined ? undefined : asTaskId(parentId),
   };
 }
 

@@ -9,7 +9,7 @@ import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { countRefusal, type Ends, Handed } from "./handed.ts";
-import { resolveTask, type TaskInput } from "./options/task.ts";
+import { checkedTask, type TaskInput } from "./options/task.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 import { payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
 import type { ExpiredTask, Submitted, TaskFilter } from "./troupe.ts";
@@ -60,7 +60,7 @@ export class TaskDesk {
   }
 
   /** Hands in one task and tells how it ends. Throws what is wrong with the task itself; all else is told. */
-  run(pool: string, input: TaskInput, ends: Ends, { signal }: Patience = {}): void {
+  run(pool: string, input: TaskInput, ends: Ends, signal: AbortSignal | undefined): void {
     const submission = this.#submission(pool, input, "", true);
     const { spec, body, idGiven } = submission;
     const { loop, state, reserve } = this.#frame;
@@ -74,8 +74,17 @@ export class TaskDesk {
       void this.#runLater(submission, ends, signal);
       return;
     }
-    const asked = { specs: [spec], bodies: [body], partial: false, fingerprintOf: payloadFingerprint };
-    loop.post({ type: "submit", ...asked, known: NOTHING_KNOWN }, new Handed(this.#frame, spec, ends));
+    loop.post(
+      {
+        type: "submit",
+        specs: [spec],
+        bodies: [body],
+        partial: false,
+        fingerprintOf: payloadFingerprint,
+        known: NOTHING_KNOWN,
+      },
+      new Handed(this.#frame, spec, ends),
+    );
   }
 
   async #runLater(submission: Submission, ends: Ends, signal: AbortSignal | undefined): Promise<void> {
@@ -119,14 +128,10 @@ export class TaskDesk {
 
   #submission(pool: string, input: TaskInput, path: string, inProcess = false): Submission {
     const { options } = existingPool(this.#frame.state, pool);
-    const nowMs = this.#frame.turnClock.now();
-    const resolved = resolveTask(options.id, input, nowMs, path);
+    const task = checkedTask(input, path);
     const general =
-      inProcess &&
-      options.unknownType === "general" &&
-      !(options.types?.includes(resolved.input.type ?? "general") ?? true);
-    const task = general ? { ...resolved, input: { ...resolved.input, type: "general" } } : resolved;
-    return submissionOf(task, options, { nowMs, entropy: this.#frame.entropy });
+      inProcess && options.unknownType === "general" && !(options.types?.includes(task.type ?? "general") ?? true);
+    return submissionOf(general ? { ...task, type: "general" } : task, options, this.#frame);
   }
 
   async #submit(

@@ -117,7 +117,7 @@ export class LocalPool implements Pool {
       if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
       const listen = signal && ((id: TaskId) => this.#cancelOnAbort(signal, [id]));
       const ends = new Execution(resolve, reject, listen);
-      this.#engine.run(this.id, this.#input(task, options), ends, { signal });
+      this.#engine.run(this.id, this.#input(task, options), ends, signal);
     });
   }
 

@@ -1,18 +1,20 @@
 import { expect, test } from "vitest";
-import { asPoolId } from "../../base/ids.ts";
+import { systemEntropy } from "../../base/random.ts";
 import { refusal } from "../../testing/world.ts";
+import { submissionOf } from "../submission.ts";
 import { parseWith } from "./parse.ts";
 import { type PoolOptionsInput, resolvePool } from "./pool.ts";
-import { prioritySchema, quicklyChecked, resolveTask, taskSchema } from "./task.ts";
+import { checkedTask, prioritySchema, quicklyChecked, taskSchema } from "./task.ts";
 
-const MAIN = asPoolId("main");
 const NOW = Date.parse("2030-01-01T00:00:00Z");
 
 const pool = (input: unknown = {}) => resolvePool(input, () => "pool-1");
-const task = (input: Record<string, unknown> = {}) => resolveTask(MAIN, { prompt: "do it", ...input }, NOW);
+const SOURCES = { turnClock: { now: () => NOW }, entropy: systemEntropy };
+const task = (input: Record<string, unknown> = {}) =>
+  submissionOf(checkedTask({ prompt: "do it", ...input }), pool(), SOURCES).spec;
 /** Where the first problem lies. */
 const poolPath = (input: unknown): unknown => pathOf(() => pool(input));
-const taskPath = (input: unknown): unknown => pathOf(() => resolveTask(MAIN, input, NOW));
+const taskPath = (input: unknown): unknown => pathOf(() => checkedTask(input));
 
 function pathOf(act: () => unknown): unknown {
   const error = refusal(act);
@@ -270,7 +272,7 @@ test("S3-02 S3-B37 priorities are numbers or names, `normal` is medium, and medi
 test("a task needs a prompt or an input, and either may be empty", () => {
   expect(taskPath({})).toBe("prompt");
   expect(() => task({ prompt: "" })).not.toThrow();
-  for (const input of [null, 0, "", false, [], {}]) expect(() => resolveTask(MAIN, { input }, NOW)).not.toThrow();
+  for (const input of [null, 0, "", false, [], {}]) expect(() => checkedTask({ input })).not.toThrow();
 });
 
 test("S3-B19 dependencies and requirements stand once, requirements in order", () => {

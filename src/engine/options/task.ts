@@ -1,6 +1,5 @@
 /** A task as callers hand it in. */
 import { z } from "zod";
-import { asTaskId, type PoolId, type TaskId } from "../../base/ids.ts";
 import { DEFAULT_PRIORITY, type Priority } from "../../core/task.ts";
 import { parseWith } from "./parse.ts";
 import { budgetSchema } from "./spend.ts";
@@ -109,46 +108,34 @@ export function priorityOf(given: z.output<typeof prioritySchema> | undefined): 
   return PRIORITY_NUMBERS.get(given) ?? DEFAULT_PRIORITY;
 }
 
-/** Most tasks need nobody and nothing: they share this. */
-const NOTHING: readonly [] = [];
+/** A task as a caller handed it in, checked. */
+export type CheckedTask = z.output<typeof taskSchema>;
 
-/** A task as a caller handed it in, checked; instants are epoch milliseconds. */
-export interface ResolvedTask {
-  readonly id?: TaskId | undefined;
-  readonly pool: PoolId;
-  readonly input: z.output<typeof taskSchema>;
-  /** It says what, of which type and how urgent, and nothing else. */
-  readonly isPlain: boolean;
-  readonly priority: Priority;
-  readonly dependencies: readonly TaskId[];
-  readonly requires: readonly string[];
-  readonly deadlineAtMs?: number | undefined;
-  readonly runAtMs?: number | undefined;
+/** It says more than what, of which type and how urgent. Most tasks do not. */
+export function hasWishes(task: object): boolean {
+  for (const field in task) if (field !== "prompt" && field !== "type" && field !== "priority") return true;
+  return false;
 }
 
-/** What most tasks consist of: a look is enough, and the value stays what it is. */
-const PLAIN: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
-  ["prompt", (value: unknown) => typeof value === "string"],
-  ["type", (value: unknown) => typeof value === "string" && LABEL_PATTERN.test(value)],
-  ["priority", (value: unknown) => PRIORITY_NUMBERS.has(value)],
-]);
-
-/** It has a prompt, and nothing that need be looked at any closer. */
+/** A look at its fields is enough, and each stays what it is. */
 function isPlain(input: object): boolean {
-  for (const field in input) {
-    if (PLAIN.get(field)?.((input as { readonly [field: string]: unknown })[field]) !== true) return false;
-  }
-  return typeof (input as { readonly prompt?: unknown }).prompt === "string";
+  const { prompt, type, priority } = input as { readonly [field: string]: unknown };
+  return (
+    typeof prompt === "string" &&
+    (type === undefined || (typeof type === "string" && LABEL_PATTERN.test(type))) &&
+    (priority === undefined || PRIORITY_NUMBERS.has(priority)) &&
+    !hasWishes(input)
+  );
 }
 
 /**
  * The task, itself where it is plain, else with its fields checked one by one: a fifth of what the whole schema costs.
  * Undefined when only the whole can tell: for what is wrong, and for fields that are judged together.
  */
-export function quicklyChecked(input: unknown): z.output<typeof taskSchema> | undefined {
+export function quicklyChecked(input: unknown): CheckedTask | undefined {
   if (typeof input !== "object" || input === null || Object.getPrototypeOf(input) !== Object.prototype)
     return undefined;
-  if (isPlain(input)) return input as z.output<typeof taskSchema>;
+  if (isPlain(input)) return input as CheckedTask;
   const { prompt, ...others } = input as { readonly [field: string]: unknown };
   // With a prompt no input is required; the other related fields are not taken here.
   if (typeof prompt !== "string") return undefined;
@@ -159,21 +146,10 @@ export function quicklyChecked(input: unknown): z.output<typeof taskSchema> | un
     if (parsed?.success !== true) return undefined;
     checked[field] = parsed.data;
   }
-  return checked as z.output<typeof taskSchema>;
+  return checked as CheckedTask;
 }
 
 /** @throws PoolError `invalid` with the path of the first problem */
-export function resolveTask(pool: PoolId, input: unknown, nowMs: number, path = ""): ResolvedTask {
-  const task = quicklyChecked(input) ?? parseWith(taskSchema, input, path);
-  return {
-    id: task.id === undefined ? undefined : asTaskId(task.id),
-    pool,
-    input: task,
-    isPlain: task === input,
-    priority: priorityOf(task.priority),
-    dependencies: task.dependencies === undefined ? NOTHING : [...new Set(task.dependencies)].map(asTaskId),
-    requires: task.requires === undefined ? NOTHING : [...new Set(task.requires)].sort(),
-    deadlineAtMs: task.deadlineAt === undefined ? undefined : Date.parse(task.deadlineAt),
-    runAtMs: task.runAt !== undefined ? Date.parse(task.runAt) : task.delayMs ? nowMs + task.delayMs : undefined,
-  };
+export function checkedTask(input: unknown, path = ""): CheckedTask {
+  return quicklyChecked(input) ?? parseWith(taskSchema, input, path);
 }
