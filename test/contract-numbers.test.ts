@@ -1,5 +1,6 @@
 /** Numbers that the contract names: tests elsewhere use them by their names, so that only here a wrong one is wrong. */
 import { expect, test } from "vitest";
+import { RESULT_LIMIT_BYTES } from "../src/agents/run-end.ts";
 import { FORGET_SILENT_MS } from "../src/core/apply/agents.ts";
 import { CLASS_LIMIT } from "../src/core/classes.ts";
 import { ENGINE_DEATHS } from "../src/core/company.ts";
@@ -8,7 +9,6 @@ import { KEY_KEPT_MS } from "../src/core/retired.ts";
 import { SCHEDULE_LIMIT } from "../src/core/schedule.ts";
 import { COOLDOWN_CAP_MS, COOLDOWN_FIRST_MS } from "../src/core/settle.ts";
 import { ATTEMPTS_KEPT } from "../src/core/task.ts";
-import { RESULT_LIMIT_BYTES } from "../src/engine/crew.ts";
 import { DEPENDENCIES_LIMIT } from "../src/engine/handover.ts";
 import { TASK_LIMIT_BYTES } from "../src/engine/task-body.ts";
 import { WAIT_LIMIT_MS } from "../src/engine/task-desk.ts";

@@ -33,6 +33,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
   /** Tells how far it is; the latest value is shown. */
   progress(value: Json): void;
+  /** The run is known to have ended. Called once. */
+  ended(end: RunEnd): void;
 }
 
 /** How a run ended: the outcome, and the result's value when it succeeded. */
@@ -69,10 +71,10 @@ export interface AgentDriver {
    */
   start(events: AgentEvents): void;
   /**
-   * Runs one attempt. Resolves when the run is known to have ended, never rejects. What it resolves with after the
-   * attempt's signal was aborted is a formality, the core has already decided.
+   * Runs one attempt, and tells it when the run is known to have ended. Never throws. What is told after the attempt's
+   * signal was aborted is a formality, the core has already decided.
    */
-  run(attempt: Attempt): Promise<RunEnd>;
+  run(attempt: Attempt): void;
   /** Active check of a ready agent; undefined when the kind has none. */
   probe?(signal: AbortSignal): Promise<boolean>;
   /**

@@ -11,7 +11,7 @@ import {
   until,
 } from "../../test/fixtures/agents/world.ts";
 import type { CommandOptions } from "../core/pool.ts";
-import { agentContract, anAttempt, anIdentity, EventLog } from "../testing/agent-contract.ts";
+import { agentContract, anAttempt, anIdentity, EventLog, runBy } from "../testing/agent-contract.ts";
 import type { AgentDriver, Attempt, RunEnd } from "./agent.ts";
 import { commandDriver } from "./command.ts";
 import type { ProcessContext } from "./process-context.ts";
@@ -60,7 +60,7 @@ async function open(
   onTestFinished(() => driver.close());
   driver.start(new EventLog());
   const run = (task: Partial<Attempt["task"]>, signal = new AbortController().signal): Promise<RunEnd> =>
-    driver.run(anAttempt(task, signal));
+    runBy(driver, anAttempt(task, signal));
   return {
     driver,
     context,
@@ -150,7 +150,7 @@ test("jsonl: the last result wins, other lines are progress as they come", async
     ...script(`process.stdout.write(${JSON.stringify(lines.join("\n"))})`),
   });
   const attempt = anAttempt({ prompt: "" });
-  const end = await driver.run(attempt);
+  const end = await runBy(driver, attempt);
   expect(end).toMatchObject({ result: { a: 1 } });
   expect(attempt.told).toEqual([{ step: 1 }, [2]]);
 });
@@ -165,7 +165,7 @@ test("progress is told while the command runs", async () => {
   const progress = new Promise<void>((resolve) => {
     told = resolve;
   });
-  const run = driver.run({ ...anAttempt({ prompt: "" }, stop.signal), progress: told });
+  const run = runBy(driver, { ...anAttempt({ prompt: "" }, stop.signal), progress: told });
   await progress;
   stop.abort();
   await run;
@@ -279,7 +279,7 @@ test("an aborted command that listens is not killed", async () => {
     "process.on('SIGTERM', () => { console.log('{\"bye\":1}'); process.exit(0) }); console.log('{\"up\":1}'); setInterval(() => {}, 1000)";
   const { driver } = await open([], { output: "jsonl", ...script(source) }, { stopMs: 3_600_000 });
   const stop = new AbortController();
-  const run = driver.run({ ...anAttempt({ prompt: "" }, stop.signal), progress: () => stop.abort() });
+  const run = runBy(driver, { ...anAttempt({ prompt: "" }, stop.signal), progress: () => stop.abort() });
   expect((await run).outcome.name).toBe("cancelled");
 });
 

@@ -51,12 +51,13 @@ class Command implements AgentDriver {
     events.ready();
   }
 
-  async run(attempt: Attempt): Promise<RunEnd> {
+  run(attempt: Attempt): void {
     const run = this.#runIn(attempt, { signal: attempt.signal, closing: this.#closing.signal });
     this.#runs.add(run);
-    const end = await run;
-    this.#runs.delete(run);
-    return end;
+    void run.then((end) => {
+      this.#runs.delete(run);
+      attempt.ended(end);
+    });
   }
 
   alive(): boolean {

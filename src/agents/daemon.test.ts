@@ -14,7 +14,7 @@ import {
 } from "../../test/fixtures/agents/world.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { DaemonOptions } from "../core/pool.ts";
-import { agentContract, anAttempt, anIdentity, EventLog } from "../testing/agent-contract.ts";
+import { agentContract, anAttempt, anIdentity, EventLog, runBy } from "../testing/agent-contract.ts";
 import type { Attempt, RunEnd } from "./agent.ts";
 import { type DaemonDriver, daemonDriver } from "./daemon.ts";
 import type { ProcessContext } from "./process-context.ts";
@@ -56,7 +56,7 @@ async function open({ words = [], options = {}, context: given = {}, ordinal = 0
   const events = new EventLog();
   driver.start(events);
   const ask = (prompt: string | undefined, signal = new AbortController().signal): Promise<RunEnd> =>
-    driver.run(anAttempt({ prompt }, signal));
+    runBy(driver, anAttempt({ prompt }, signal));
   return { driver, events, context, ask };
 }
 
@@ -100,7 +100,7 @@ async function aFreePort(): Promise<number> {
 test("S2-L08 S4-L07 posts { taskId, attempt, type, prompt, input, context } to its path", async () => {
   const { driver } = await openReady({ options: { path: "/run?now=1" } });
   const task: Partial<Attempt["task"]> = { type: "research", attempt: 2, input: { a: 1 }, context: { b: [2] } };
-  const facts = resultOf(await driver.run(anAttempt(task)));
+  const facts = resultOf(await runBy(driver, anAttempt(task)));
   expect(facts.url).toBe("/run?now=1");
   expect(facts.body).toEqual({ taskId: "task-1", attempt: 2, type: "research", input: { a: 1 }, context: { b: [2] } });
   expect(facts.headers).toMatchObject({ "content-type": "application/json" });

@@ -76,7 +76,11 @@ class Daemon implements DaemonDriver {
     this.#life = before.then(() => this.#live(term, events));
   }
 
-  async run(attempt: Attempt): Promise<RunEnd> {
+  run(attempt: Attempt): void {
+    void this.#endOf(attempt).then((end) => attempt.ended(end));
+  }
+
+  async #endOf(attempt: Attempt): Promise<RunEnd> {
     const process = this.#process;
     const told = this.#life;
     if (process === undefined || !process.isUp) {

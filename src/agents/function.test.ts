@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type AgentSubject, agentContract, anAttempt, anIdentity, EventLog } from "../testing/agent-contract.ts";
+import { type AgentSubject, agentContract, anAttempt, anIdentity, EventLog, runBy } from "../testing/agent-contract.ts";
 import type { RunEnd } from "./agent.ts";
 import { AgentError, type Classify, isAgentError } from "./agent-error.ts";
 import { type AgentCall, type AgentFunction, functionDriver } from "./function.ts";
@@ -55,7 +55,7 @@ agentContract("function", openSubject, {
 });
 
 const run = (agent: AgentFunction, attempt = anAttempt()): Promise<RunEnd> =>
-  functionDriver(anIdentity(), agent).run(attempt);
+  runBy(functionDriver(anIdentity(), agent), attempt);
 
 const throwing = (thrown: unknown): Promise<RunEnd> =>
   run(() => {
@@ -79,6 +79,41 @@ test.each([
   ["an object with a field called then", () => ({ then: 1 }), { then: 1 }],
 ])("%s is a result", async (_, agent, result) => {
   expect(await run(agent)).toEqual({ outcome: { name: "succeeded" }, result });
+});
+
+test("runs that end in another order than they began have each its own end", async () => {
+  const given: PromiseWithResolvers<unknown>[] = [];
+  const driver = functionDriver(anIdentity(), () => {
+    const run = Promise.withResolvers<unknown>();
+    given.push(run);
+    return run.promise;
+  });
+  const begin = (): Promise<RunEnd> => runBy(driver, anAttempt());
+  const [first, second] = [begin(), begin()];
+  given[1]?.resolve("b");
+  expect(await second).toMatchObject({ result: "b" });
+  const third = begin();
+  given[0]?.reject(new Error("a"));
+  given[2]?.resolve("c");
+  expect(await first).toMatchObject({ outcome: { error: { message: "a" } } });
+  expect(await third).toMatchObject({ result: "c" });
+});
+
+test("a promise of another kind that tells twice ends its own run only", async () => {
+  const { promise: listened, resolve: listen } = Promise.withResolvers<(value: unknown) => void>();
+  // biome-ignore lint/suspicious/noThenProperty: what is tested.
+  const other = { then: listen };
+  const own = Promise.withResolvers<unknown>();
+  const promises: unknown[] = [other, own.promise];
+  const driver = functionDriver(anIdentity(), () => promises.shift());
+  const first = runBy(driver, anAttempt());
+  const tell = await listened;
+  tell(1);
+  expect(await first).toMatchObject({ result: 1 });
+  const second = runBy(driver, anAttempt());
+  tell(2);
+  own.resolve(3);
+  expect(await second).toMatchObject({ result: 3 });
 });
 
 test.each(["agent", "task", "dependency", "unknown"] as const)(
@@ -178,9 +213,9 @@ test("memory lives from run to run, and belongs to one agent", async () => {
   };
   const ada = functionDriver(anIdentity(), count);
   const bob = functionDriver(anIdentity({ name: "bob" }), count);
-  await ada.run(anAttempt());
-  expect(await ada.run(anAttempt())).toMatchObject({ result: 2 });
-  expect(await bob.run(anAttempt())).toMatchObject({ result: 1 });
+  await runBy(ada, anAttempt());
+  expect(await runBy(ada, anAttempt())).toMatchObject({ result: 2 });
+  expect(await runBy(bob, anAttempt())).toMatchObject({ result: 1 });
 });
 
 test("progress and log may be taken out of the call", async () => {
@@ -194,7 +229,7 @@ test("progress and log may be taken out of the call", async () => {
     { log: (line) => lines.push(line) },
   );
   const attempt = anAttempt();
-  await driver.run(attempt);
+  await runBy(driver, attempt);
   expect(attempt.told).toEqual([{ share: 0.5 }]);
   expect(lines).toEqual(["half"]);
 });
@@ -203,9 +238,10 @@ test("S4-L07 the call carries the task and the signal of the attempt", async () 
   const { signal } = new AbortController();
   const attempt = anAttempt({ prompt: "p", input: { a: 1 } }, signal);
   let seen: AgentCall | undefined;
-  await functionDriver(anIdentity(), (call) => {
+  const driver = functionDriver(anIdentity(), (call) => {
     seen = call;
-  }).run(attempt);
+  });
+  await runBy(driver, attempt);
   expect(seen?.task).toBe(attempt.task);
   expect(seen?.signal).toBe(signal);
 });
@@ -213,7 +249,7 @@ test("S4-L07 the call carries the task and the signal of the attempt", async () 
 describe("an error that the pool classifies", () => {
   const ends = async (classify: Classify, thrown: unknown = new Error("boom")): Promise<unknown> => {
     const driver = functionDriver(anIdentity(), () => Promise.reject(thrown), { classify });
-    return (await driver.run(anAttempt())).outcome;
+    return (await runBy(driver, anAttempt())).outcome;
   };
 
   test("is blamed as it says, by a word or with more", async () => {

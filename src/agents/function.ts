@@ -1,10 +1,10 @@
 /** An agent that is a function of this process. */
 import type { Json } from "../base/json.ts";
 import type { AgentIdentity } from "../core/agent.ts";
-import type { AgentDriver, AgentEvents, Attempt, AttemptTask, RunEnd } from "./agent.ts";
-import { type Classify, endOfThrown } from "./agent-error.ts";
+import type { AgentDriver, AgentEvents, Attempt, AttemptTask } from "./agent.ts";
+import type { Classify } from "./agent-error.ts";
+import { Awaiters } from "./awaiters.ts";
 import { LogTail } from "./log-tail.ts";
-import { succeeded } from "./run-end.ts";
 
 /** What a function gets. */
 export interface AgentCall {
@@ -71,7 +71,7 @@ class FunctionDriver implements AgentDriver {
   readonly log = new LogTail();
   readonly #run: AgentFunction;
   readonly #log: (message: string) => void;
-  readonly #endOf: (thrown: unknown) => RunEnd;
+  readonly #awaiters: Awaiters;
   #memory = new Map<string, unknown>();
 
   constructor(identity: AgentIdentity, run: AgentFunction, { log = discard, classify }: FunctionOptions) {
@@ -81,7 +81,7 @@ class FunctionDriver implements AgentDriver {
       this.log.push(`${message}\n`);
       log(message);
     };
-    this.#endOf = (thrown) => endOfThrown(thrown, classify);
+    this.#awaiters = new Awaiters(classify);
   }
 
   start(events: AgentEvents): void {
@@ -90,15 +90,17 @@ class FunctionDriver implements AgentDriver {
     events.ready();
   }
 
-  run(attempt: Attempt): Promise<RunEnd> {
+  run(attempt: Attempt): void {
+    this.#awaiters.await(this.#begun(attempt), attempt);
+  }
+
+  /** What the function gives at once: a value, or a promise of one. */
+  #begun(attempt: Attempt): unknown {
     try {
       const run = this.#run;
-      const value = run(new Call(attempt, this.#memory, this.#log));
-      if (value instanceof Promise) return value.then(succeeded, this.#endOf);
-      if (isThenable(value)) return Promise.resolve(value).then(succeeded, this.#endOf);
-      return Promise.resolve(succeeded(value));
+      return run(new Call(attempt, this.#memory, this.#log));
     } catch (thrown) {
-      return Promise.resolve(this.#endOf(thrown));
+      return Promise.reject(thrown);
     }
   }
 
@@ -109,8 +111,4 @@ class FunctionDriver implements AgentDriver {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -6,7 +6,7 @@ import { CrewRun } from "./crew-run.ts";
 
 function aRun(): CrewRun {
   const leased = { taskId: asTaskId("t"), agentId: asAgentId("ada"), number: 1, fence: 1, expiresAtMs: 0 };
-  return new CrewRun(leased, anAttempt().task, { startedAtMs: 0, tell: () => {} });
+  return new CrewRun(leased, anAttempt().task, 0, { progressed: () => {}, ended: () => {} });
 }
 
 test("the signal is one and the same, whoever reads it", () => {

@@ -5,6 +5,7 @@ import type { Classify } from "../agents/agent-error.ts";
 import { commandDriver } from "../agents/command.ts";
 import { daemonDriver } from "../agents/daemon.ts";
 import { type AgentFunction, functionDriver } from "../agents/function.ts";
+import { RESULT_LIMIT_BYTES } from "../agents/run-end.ts";
 import { openWarden, type Warden } from "../agents/warden.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { isPoolError } from "../base/errors.ts";
@@ -18,12 +19,12 @@ import type { LeasedAttempt } from "../core/effect.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { NamespaceState } from "../core/state.ts";
 import { templateOf } from "../core/template.ts";
-import { CrewRun } from "./crew-run.ts";
+import { CrewRun, type RunListener } from "./crew-run.ts";
 import type { LogEvent } from "./engine-options.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
 
-/** A larger result ends the attempt with blame `task`. Bytes. */
-export const RESULT_LIMIT_BYTES = 16 * 1_048_576;
+/** A larger result ends the attempt with blame `task`. */
+const RESULT_LIMIT = { limitBytes: RESULT_LIMIT_BYTES, path: "result" } as const;
 
 export interface CrewOptions {
   readonly state: NamespaceState;
@@ -45,6 +46,7 @@ export interface CrewOptions {
 
 interface Member {
   readonly driver: AgentDriver;
+  readonly listener: RunListener;
   probing: Timer | undefined;
   /** What its driver has told last, since it was asked to start. */
   state: "down" | "starting" | "up";
@@ -112,7 +114,14 @@ export class Crew {
   async #hire({ identity }: Agent): Promise<Member | undefined> {
     const driver = await this.#driverFor(identity);
     if (driver === undefined || this.#closed) return undefined;
-    const member: Member = { driver, probing: undefined, state: "down", isWorn: false };
+    const listener: RunListener = {
+      progressed: (run, value) => this.#progressed(run, value),
+      ended: (run, end) => {
+        this.#ended(run, end);
+        if (driver.worn !== undefined) this.#recycleWorn(identity.id, member);
+      },
+    };
+    const member: Member = { driver, listener, probing: undefined, state: "down", isWorn: false };
     this.#members.set(identity.id, member);
     return member;
   }
@@ -184,12 +193,9 @@ export class Crew {
       this.#report(leased, { name: "released", error });
       return;
     }
-    const run = new CrewRun(leased, task, { startedAtMs, tell: this.#tellProgress });
+    const run = new CrewRun(leased, task, startedAtMs, member.listener);
     this.#runs.set(leased.fence, run);
-    void member.driver.run(run).then((end) => {
-      this.#ended(run, end);
-      if (member.driver.worn !== undefined) this.#recycleWorn(leased.agentId, member);
-    });
+    member.driver.run(run);
   }
 
   /** After the report of its last attempt, so that it is given no other. */
@@ -201,9 +207,9 @@ export class Crew {
     this.#options.recycle(agentId);
   }
 
-  readonly #tellProgress = ({ leased: { taskId, fence } }: CrewRun, progress: Json): void => {
+  #progressed({ leased: { taskId, fence } }: CrewRun, progress: Json): void {
     if (this.#runs.has(fence)) this.#options.tell({ type: "progress", taskId, fence, progress });
-  };
+  }
 
   #ended({ leased, startedAtMs }: CrewRun, end: RunEnd): void {
     this.#runs.delete(leased.fence);
@@ -234,7 +240,7 @@ export class Crew {
   #outcomeOf(fence: number, end: RunEnd): Outcome {
     if (!("result" in end)) return end.outcome;
     try {
-      const result = encodeJson(end.result ?? null, { limitBytes: RESULT_LIMIT_BYTES, path: "result" });
+      const result = encodeJson(end.result ?? null, RESULT_LIMIT);
       this.#options.keepResult(fence, result);
       return { name: "succeeded", resultBytes: result.length, usage: end.outcome.usage };
     } catch (error) {

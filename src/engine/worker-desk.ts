@@ -1,4 +1,6 @@
 /** The worker protocol: agents join, claim, show that they live, and report. */
+
+import { RESULT_LIMIT_BYTES } from "../agents/run-end.ts";
 import { invalid, isPoolError } from "../base/errors.ts";
 import { type AgentId, asAgentId, asTaskId, type TaskId } from "../base/ids.ts";
 import { encodeJson } from "../base/json.ts";
@@ -8,7 +10,6 @@ import type { LeasedAttempt } from "../core/effect.ts";
 import { currentLease } from "../core/lease.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { ClaimDesk } from "./claim-desk.ts";
-import { RESULT_LIMIT_BYTES } from "./crew.ts";
 import { existingPool, type Frame, giveBack } from "./frame.ts";
 import { iso } from "./instant.ts";
 import { isolationOf } from "./roll.ts";

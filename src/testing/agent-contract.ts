@@ -87,13 +87,16 @@ export function anIdentity(facts: Partial<AgentIdentity> = {}): AgentIdentity {
   };
 }
 
-/** An attempt whose progress is kept in `told`. */
+/** An attempt whose progress is kept in `told`, and that ends with `end`. */
 export function anAttempt(
   task: Partial<Attempt["task"]> = {},
   signal: Attempt["signal"] = new AbortController().signal,
-): Attempt & { readonly told: Json[] } {
+): Attempt & { readonly told: Json[]; readonly end: Promise<RunEnd> } {
   const told: Json[] = [];
+  const { promise: end, resolve: ended } = Promise.withResolvers<RunEnd>();
   return {
+    end,
+    ended,
     agentId: asAgentId("pool.ada"),
     signal,
     told,
@@ -109,6 +112,12 @@ export function anAttempt(
       ...task,
     },
   };
+}
+
+/** Resolves when the run is known to have ended. */
+export function runBy(driver: AgentDriver, attempt: Attempt & { readonly end: Promise<RunEnd> }): Promise<RunEnd> {
+  driver.run(attempt);
+  return attempt.end;
 }
 
 const outcomeOf = (end: RunEnd): string => end.outcome.name;
@@ -135,7 +144,7 @@ export function agentContract(
     });
   };
   const ask = (driver: AgentDriver, prompt: string, signal?: AbortSignal): Promise<RunEnd> =>
-    driver.run(anAttempt({ prompt }, signal));
+    runBy(driver, anAttempt({ prompt }, signal));
 
   check("is ready once, and alive", async ({ driver }, events) => {
     expect(events.readyCount).toBe(1);

@@ -44,7 +44,11 @@ export class ScriptedChild implements AgentDriver {
     });
   }
 
-  async run(attempt: Attempt): Promise<RunEnd> {
+  run(attempt: Attempt): void {
+    void this.#endOf(attempt).then((end) => attempt.ended(end));
+  }
+
+  async #endOf(attempt: Attempt): Promise<RunEnd> {
     const { signal } = attempt;
     const { dice, ledger } = this.#scene;
     const life = this.#life;
