@@ -24,6 +24,20 @@ test("a version 7 UUID begins with its time, so that texts stand in the order of
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7fff-bfff-f{12}$/);
 });
 
+test("ids of one time begin alike, also with ids of another kind in between", () => {
+  const bytes = Uint8Array.from({ length: 32 }, (_, n) => n);
+  const ids = [5, 5, 7, 5].map((atMs, n) => {
+    uuidOf(bytes, 0);
+    return timedUuidOf(bytes, n, atMs);
+  });
+  expect(ids).toEqual([
+    "00000000-0005-7607-8809-0a0b0c0d0e0f",
+    "00000000-0005-7708-890a-0b0c0d0e0f10",
+    "00000000-0007-7809-8a0b-0c0d0e0f1011",
+    "00000000-0005-790a-8b0c-0d0e0f101112",
+  ]);
+});
+
 test("ids of this process are all different, also over several fillings of the pool of random bytes", () => {
   const ids = new Set(Array.from({ length: 5_000 }, () => systemEntropy.uuid()));
   expect(ids.size).toBe(5_000);
