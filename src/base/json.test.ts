@@ -1,12 +1,19 @@
 import { expect, test } from "vitest";
 import { refusal } from "../testing/world.ts";
-import { encodeJson, utf8Bytes } from "./json.ts";
+import { decodeJson, encodeJson, utf8Bytes } from "./json.ts";
 
 const encode = (value: unknown, limitBytes = 100): string => encodeJson(value, { limitBytes, path: "input" });
 
 test("a value becomes its JSON text", () => {
   expect(encode({ a: [1, null, "x"] })).toBe('{"a":[1,null,"x"]}');
   expect([encode(null), encode(0), encode(""), encode(false)]).toEqual(["null", "0", '""', "false"]);
+});
+
+test("what a text was made of comes out of it again", () => {
+  const strings = ["", "done", '"', "\\", 'a "b"', "\u0000\n\u2028", "\ud800", "ü → 漢字 🎭", "x".repeat(1_000)];
+  for (const value of [...strings, null, true, -0.5, [], ["x"], { a: { b: "\\" } }]) {
+    expect(decodeJson(encode(value, 10_000))).toEqual(value);
+  }
 });
 
 test("what JSON can't hold is refused with the field's path", () => {

@@ -1,6 +1,7 @@
 /** One call of `execute`, and what its caller gets of a task that has ended. */
 import { ERROR_CODES, type ErrorCode, PoolError } from "../../base/errors.ts";
 import type { TaskId } from "../../base/ids.ts";
+import { decodeJson } from "../../base/json.ts";
 import type { SettledFacts } from "../../core/record.ts";
 import type { SettledRow } from "../../stores/store.ts";
 import type { Ends } from "../handed.ts";
@@ -40,7 +41,7 @@ export class Execution implements Ends {
 }
 
 export function resultOf({ result }: SettledRow): unknown {
-  return result === undefined ? null : JSON.parse(result);
+  return result === undefined ? null : decodeJson(result);
 }
 
 /** The task's own code where it is one of ours; what its agent said otherwise. */
