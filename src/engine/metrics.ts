@@ -30,11 +30,17 @@ export interface PoolCounts {
   readonly activity: ActivityRing;
 }
 
+interface AgentTypeCounts {
+  succeeded: number;
+  failed: number;
+  latencySumMs: number;
+}
+
 /** What is counted of one agent, of attempts that ended well or by its own fault. */
 export interface AgentCounts {
   /** Of successes. */
   readonly latency: Histogram;
-  readonly byType: Map<string, { succeeded: number; failed: number; latencySumMs: number }>;
+  readonly byType: Map<string, AgentTypeCounts>;
 }
 
 /** An attempt that was lost, cancelled or given back does not say how long the work takes. */
@@ -136,11 +142,8 @@ export class Metrics {
   #agentEnded(type: string, { agentId, outcome, blame, startedAtMs, assignedAtMs, endedAtMs }: Attempt): void {
     const succeeded = outcome === "succeeded";
     if (!succeeded && blame !== "agent" && blame !== "unknown") return;
-    const counts = this.#agents.get(agentId) ?? { latency: new Histogram(), byType: new Map() };
-    this.#agents.set(agentId, counts);
-    const name = counts.byType.has(type) || counts.byType.size < AGENT_TYPE_LIMIT ? type : OTHER;
-    const each = counts.byType.get(name) ?? { succeeded: 0, failed: 0, latencySumMs: 0 };
-    counts.byType.set(name, each);
+    const counts = this.#ofAgent(agentId);
+    const each = countsOf(type, counts.byType, AGENT_TYPE_LIMIT, noneOfAgent);
     if (!succeeded) {
       each.failed += 1;
       return;
@@ -167,6 +170,15 @@ export class Metrics {
     }
   }
 
+  #ofAgent(id: AgentId): AgentCounts {
+    let counts = this.#agents.get(id);
+    if (counts === undefined) {
+      counts = { latency: new Histogram(), byType: new Map() };
+      this.#agents.set(id, counts);
+    }
+    return counts;
+  }
+
   #specOf(id: TaskId): TaskSpec | undefined {
     return this.#state.tasks.get(id)?.spec;
   }
@@ -191,12 +203,17 @@ function newCounts(sinceMs: number): PoolCounts {
   };
 }
 
-function typeOf({ byType }: PoolCounts, type: string): TypeCounts {
-  const name = byType.has(type) || byType.size < TYPE_LIMIT ? type : OTHER;
-  let counts = byType.get(name);
-  if (counts === undefined) {
-    counts = { started: 0, completed: 0, failed: 0 };
-    byType.set(name, counts);
-  }
+const typeOf = ({ byType }: PoolCounts, type: string): TypeCounts => countsOf(type, byType, TYPE_LIMIT, noneOfPool);
+
+/** Of the type, which is counted as `other` once so many have counts of their own. */
+function countsOf<T>(type: string, byType: Map<string, T>, limit: number, none: () => T): T {
+  const known = byType.get(type);
+  if (known !== undefined) return known;
+  const name = byType.size < limit ? type : OTHER;
+  const counts = byType.get(name) ?? none();
+  byType.set(name, counts);
   return counts;
 }
+
+const noneOfPool = (): TypeCounts => ({ started: 0, completed: 0, failed: 0 });
+const noneOfAgent = (): AgentTypeCounts => ({ succeeded: 0, failed: 0, latencySumMs: 0 });

@@ -12,10 +12,12 @@ export interface SettlementListener {
   told(row: SettledRow | PoolError): void;
 }
 
+/** Most tasks have one who waits for them. */
+type Listeners = SettlementListener | readonly SettlementListener[];
+
 export class Waiters {
   readonly #clock: Clock;
-  /** Most tasks have one who waits for them. */
-  readonly #listeners = new SlotMap<TaskId, SettlementListener | readonly SettlementListener[]>();
+  readonly #listeners = new SlotMap<TaskId, Listeners>();
   readonly #checks = new Set<() => void>();
 
   constructor(clock: Clock) {
@@ -57,10 +59,8 @@ export class Waiters {
   /** A turn is over, and these tasks are settled. */
   tell(settled: readonly SettledRow[]): void {
     for (const row of settled) {
-      const listeners = this.#listeners.get(row.facts.spec.id);
-      if (listeners === undefined) continue;
-      this.#listeners.delete(row.facts.spec.id);
-      for (const listener of listOf(listeners)) listener.told(row);
+      const listeners = this.#listeners.take(row.facts.spec.id);
+      if (listeners !== undefined) tellAll(listeners, row);
     }
     if (this.#checks.size > 0) for (const check of [...this.#checks]) check();
   }
@@ -72,19 +72,20 @@ export class Waiters {
 
   /** Nobody will be told of this task any more. */
   refuseOne(id: TaskId, reason: PoolError): void {
-    const listeners = this.#listeners.get(id);
-    this.#listeners.delete(id);
-    for (const listener of listOf(listeners ?? [])) listener.told(reason);
+    const listeners = this.#listeners.take(id);
+    if (listeners !== undefined) tellAll(listeners, reason);
   }
 
   /** Nobody will be told any more. */
   refuse(reason: PoolError): void {
-    for (const listeners of this.#listeners.values()) {
-      for (const listener of listOf(listeners)) listener.told(reason);
-    }
+    for (const listeners of this.#listeners.values()) tellAll(listeners, reason);
     this.#listeners.clear();
   }
 }
 
-const listOf = (known: SettlementListener | readonly SettlementListener[]): readonly SettlementListener[] =>
-  "told" in known ? [known] : known;
+const listOf = (known: Listeners): readonly SettlementListener[] => ("told" in known ? [known] : known);
+
+function tellAll(listeners: Listeners, row: SettledRow | PoolError): void {
+  if ("told" in listeners) listeners.told(row);
+  else for (const listener of listeners) listener.told(row);
+}
