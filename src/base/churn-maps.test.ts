@@ -78,6 +78,18 @@ describe.each(KINDS)("$name", ({ make }) => {
   });
 });
 
+test("the first of an IntMap is the one that has been in it longest", () => {
+  const map = new IntMap<string>();
+  expect(map.first()).toBeUndefined();
+  map.set(9, "nine").set(1, "one").set(5, "five");
+  expect(map.first()).toBe("nine");
+  map.delete(9);
+  map.set(1, "uno");
+  expect(map.first()).toBe("uno");
+  map.clear();
+  expect(map.first()).toBeUndefined();
+});
+
 test("a RecentMap answers as a Map does, whoever was asked for last", () => {
   const names = fc.constantFrom("a", "b", "c");
   const steps = fc.record({ does: fc.constantFrom("set", "get", "get", "delete", "clear" as const), key: names });

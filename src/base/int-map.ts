@@ -68,6 +68,12 @@ export class IntMap<V> {
     this.#size = 0;
   }
 
+  /** Of all that are in it, the one that came first. */
+  first(): V | undefined {
+    for (let n = 0; n < this.#values.length; n++) if (this.#values[n] !== undefined) return this.#values[n];
+    return undefined;
+  }
+
   *entries(): Generator<[number, V]> {
     for (let n = 0; n < this.#used; n++) {
       const value = this.#values[n];

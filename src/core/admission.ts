@@ -263,6 +263,7 @@ function carryOut(
 /** A dependency had ended badly, or the deadline had passed, before the task came. */
 function endEarly(state: NamespaceState, { spec, graph }: Extract<Decision, { name: "take" }>, turn: Turn): void {
   const { broken } = graph;
+  if (broken === undefined && spec.deadlineAtMs === undefined) return;
   const task = state.tasks.get(spec.id);
   if (task === undefined || task.state.name === "settled") return;
   if (broken !== undefined) {

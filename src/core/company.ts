@@ -23,9 +23,7 @@ export function isLocal({ identity }: Pick<Agent, "identity">): boolean {
 
 /** It runs a task that must be by itself. */
 export function hasLoner({ identity, runs }: Agent): boolean {
-  if (runs.size !== 1 || identity.concurrency === 1) return false;
-  for (const { alone } of runs.values()) return alone;
-  return false;
+  return runs.size === 1 && identity.concurrency !== 1 && runs.first()?.alone === true;
 }
 
 /** Who keeps free for whom, so that a task that needs to be alone does not wait for ever. */

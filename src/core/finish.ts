@@ -70,7 +70,7 @@ function settleOne(
   { to, what }: { readonly to: Settlement; readonly what: Ended },
   turn: Turn,
 ): Told | undefined {
-  const dependents = state.dependents.get(id);
+  const dependents = state.dependents.size === 0 ? undefined : state.dependents.get(id);
   const { attempt, charged, exclude, held } = what;
   turn.record({ type: "task.settled", taskId: id, settlement: to, attempt, charged, exclude, held });
   const pool = to.deadLettered ? poolOf(state, (state.tasks.get(id) as Task).spec.pool) : undefined;

@@ -301,7 +301,7 @@ export class PoolQueue {
     const found: Seat[] = [];
     for (const group of lane.serviceClass.groups) {
       for (const seat of group.members) {
-        const [oldest] = seat.agent.runs.values();
+        const oldest = seat.agent.runs.first();
         if (seat.free !== undefined || oldest === undefined || !this.#mayTake(seat, lane, head)) continue;
         seat.sinceMs = oldest.sinceMs;
         found.push(seat);

@@ -47,7 +47,7 @@ function slotDetail(agent: Agent, { spec }: Task): string {
   if (stillRuns(agent, spec.id)) return "it may still be running an older attempt of this task";
   const { concurrency } = agent.identity;
   if (agent.runs.size >= concurrency) {
-    const [first] = agent.runs.values();
+    const first = agent.runs.first();
     if (concurrency === 1 && first !== undefined) return `it is busy with task ${first.taskId}`;
     return `all of its ${concurrency} slots are taken`;
   }

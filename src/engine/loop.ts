@@ -72,7 +72,7 @@ interface Asked {
 }
 
 /** What became of a command in its turn. */
-type Answer = { readonly reply: Reply } | { readonly error: PoolError };
+type Answer = Reply | PoolError;
 
 /** A turn that the core has taken; `commit` once it is known what of it is stored. */
 interface Taken {
@@ -295,11 +295,11 @@ export class Loop {
 
   #step(command: Command, turn: Turn): Answer {
     try {
-      return { reply: step(this.#options.state, command, turn) };
+      return step(this.#options.state, command, turn);
     } catch (error) {
       if (!isPoolError(error)) throw error;
       if (command.type === "report") this.#options.payloads.takeResult(command.fence);
-      return { error };
+      return error;
     }
   }
 
@@ -332,8 +332,8 @@ export class Loop {
     for (let n = 0; n < asked.length; n++) {
       const { asker } = asked[n] as Asked;
       const answer = answers[n] as Answer;
-      if ("reply" in answer) asker?.answered(answer.reply);
-      else asker?.refused(answer.error);
+      if (answer instanceof PoolError) asker?.refused(answer);
+      else asker?.answered(answer);
     }
     const lastSeq = this.#lastSeq;
     const firstSeq = lastSeq - turn.durable.length + 1;

@@ -213,7 +213,7 @@ export function close(state: NamespaceState, { taskId, settlement }: Extract<Eve
   const task = taskOf(state, taskId);
   const pool = poolOf(state, task.spec.pool);
   if (settlement.deadLettered) pool.deadLetters.set(taskId, task.num);
-  state.dependents.delete(taskId);
+  if (state.dependents.size > 0) state.dependents.delete(taskId);
   if (task.awaited !== undefined) awaitNoMore(state, task, task.awaited.ids);
   need(state, task.spec, -1);
   pool.totals[settlement.status] += 1;
