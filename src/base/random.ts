@@ -52,8 +52,8 @@ export interface Entropy {
   secret(): string;
 }
 
-/** Random bytes for the next 256 ids. */
-const pool = new Uint8Array(4_096);
+/** Random bytes for the next 4,096 ids: drawing costs more than what is drawn, as it begins in cold code. */
+const pool = new Uint8Array(65_536);
 let used = pool.length;
 
 /** Where the next sixteen of them begin. */
