@@ -24,9 +24,18 @@ export interface Sources {
 /** Most tasks need nobody and nothing: they share this. */
 const NOTHING: readonly [] = [];
 
-export function submissionOf(task: CheckedTask, options: PoolOptions, { turnClock, entropy }: Sources): Submission {
-  const nowMs = turnClock.now();
+export function submissionOf(task: CheckedTask, options: PoolOptions, sources: Sources): Submission {
   const body = bodyOf(task);
+  return { spec: specOf(task, body, options, sources), body, idGiven: task.id !== undefined };
+}
+
+export function specOf(
+  task: CheckedTask,
+  body: TaskBody,
+  options: PoolOptions,
+  { turnClock, entropy }: Sources,
+): TaskSpec {
+  const nowMs = turnClock.now();
   const always: TaskSpec = {
     id: asTaskId(task.id ?? entropy.timedUuid(nowMs)),
     pool: options.id,
@@ -41,8 +50,7 @@ export function submissionOf(task: CheckedTask, options: PoolOptions, { turnCloc
     bodySize: (body.prompt?.length ?? 0) + (body.rest?.length ?? 0),
   };
   // A waiting task is mostly its spec: what nobody has asked for takes no room in it.
-  const spec = hasWishes(task) ? { ...always, ...wishesOf(task, options.id, nowMs) } : always;
-  return { spec, body, idGiven: task.id !== undefined };
+  return hasWishes(task) ? { ...always, ...wishesOf(task, options.id, nowMs) } : always;
 }
 
 function wishesOf(task: CheckedTask, pool: PoolId, nowMs: number): Partial<TaskSpec> {

@@ -3,15 +3,17 @@ import { sleep } from "../base/clock.ts";
 import { invalid, PoolError } from "../base/errors.ts";
 import { asTaskId, type TaskId } from "../base/ids.ts";
 import type { Command, Known, Reply } from "../core/command.ts";
+import type { PoolOptions } from "../core/pool.ts";
 import { notFound } from "../core/settle.ts";
 import type { FinalStatus } from "../core/task.ts";
 import type { SettledRow } from "../stores/store.ts";
 import { explain } from "./explain.ts";
 import { existingPool, type Frame } from "./frame.ts";
 import { countRefusal, type Ends, Handed } from "./handed.ts";
-import { checkedTask, type TaskInput } from "./options/task.ts";
+import { type CheckedTask, checkedTask, type TaskInput } from "./options/task.ts";
 import { NOTHING_KNOWN } from "./stubs.ts";
-import { payloadFingerprint, type Submission, submissionOf } from "./submission.ts";
+import { payloadFingerprint, type Submission, specOf, submissionOf } from "./submission.ts";
+import { bodyOf } from "./task-body.ts";
 import type { ExpiredTask, Submitted, TaskFilter } from "./troupe.ts";
 import type { ExplainView, Page, TaskView } from "./view.ts";
 
@@ -61,17 +63,20 @@ export class TaskDesk {
 
   /** Hands in one task and tells how it ends. Throws what is wrong with the task itself; all else is told. */
   run(pool: string, input: TaskInput, ends: Ends, signal: AbortSignal | undefined): void {
-    const submission = this.#submission(pool, input, "", true);
-    const { spec, body, idGiven } = submission;
     const { loop, state, reserve } = this.#frame;
+    const { options } = existingPool(state, pool);
+    const task = knownTask(checkedTask(input), options);
+    const body = bodyOf(task);
     const refusal = reserve.refusal();
     if (refusal !== undefined) {
       ends.refused(refusal);
       return;
     }
+    const spec = specOf(task, body, options, this.#frame);
+    const idGiven = task.id !== undefined;
     const namesOthers = idGiven || spec.idempotencyKey !== undefined || spec.dependencies.length > 0;
-    if (namesOthers || state.pools.get(spec.pool)?.options.queue.overflow === "wait") {
-      void this.#runLater(submission, ends, signal);
+    if (namesOthers || options.queue.overflow === "wait") {
+      void this.#runLater({ spec, body, idGiven }, ends, signal);
       return;
     }
     loop.post(
@@ -129,9 +134,7 @@ export class TaskDesk {
   #submission(pool: string, input: TaskInput, path: string, inProcess = false): Submission {
     const { options } = existingPool(this.#frame.state, pool);
     const task = checkedTask(input, path);
-    const general =
-      inProcess && options.unknownType === "general" && !(options.types?.includes(task.type ?? "general") ?? true);
-    return submissionOf(general ? { ...task, type: "general" } : task, options, this.#frame);
+    return submissionOf(inProcess ? knownTask(task, options) : task, options, this.#frame);
   }
 
   async #submit(
@@ -256,6 +259,12 @@ export class TaskDesk {
   #withKnown<T>(id: TaskId, use: (known: Known) => Promise<T>): Promise<T> {
     return this.#frame.loop.stubs.lookUp([id], [], use);
   }
+}
+
+/** Of a type that its pool knows, where the pool says so of what comes in process. */
+function knownTask(task: CheckedTask, { types, unknownType }: PoolOptions): CheckedTask {
+  if (unknownType !== "general" || types === undefined || types.includes(task.type ?? "general")) return task;
+  return { ...task, type: "general" };
 }
 
 /** Undefined when the signal comes first. */
