@@ -1,20 +1,24 @@
-/** The last durable events in memory: a ring of packed commits, without an allocation per commit. */
+/** The last durable events in memory: chunks of columns, of which the oldest go. */
 import type { DurableEvent } from "../core/event.ts";
+import type { TaskSpec } from "../core/task.ts";
+import { ROWS } from "./column.ts";
+import { EventChunk } from "./event-chunk.ts";
 import type { EventLimits } from "./event-limits.ts";
+import { LikeSpecs } from "./like-specs.ts";
 import type { StoredEvents } from "./store.ts";
 
 export class RecentEvents {
   readonly #limit: number;
   readonly #ageMs: number;
-  // A commit has at least one event, so `limit` commits hold `limit` events; one more is there while the oldest goes.
-  readonly #firstSeqs: number[] = [];
-  readonly #instants: number[] = [];
-  readonly #packs: (readonly DurableEvent[] | undefined)[] = [];
-  /** Commits ever dropped and ever added; their remainders are places in the ring. */
-  #dropped = 0;
-  #added = 0;
-  #held = 0;
+  #chunks: EventChunk[] = [];
+  /** The one that went last. */
+  #worn: EventChunk | undefined;
+  /** Sequence number of the first row of the first chunk, and of the first event that is still told. */
+  #startSeq = 1;
+  #firstSeq = 1;
   #lastSeq = 0;
+  readonly #kinds = new LikeSpecs();
+  readonly #likeOf = (spec: TaskSpec): TaskSpec => this.#kinds.likeOf(spec);
 
   constructor({ count, ageMs }: EventLimits) {
     this.#limit = count;
@@ -25,64 +29,60 @@ export class RecentEvents {
     return this.#lastSeq;
   }
 
-  /** Keeps the array itself. */
+  /** Those of one commit; the first follows the last one without a gap. */
   add(firstSeq: number, atMs: number, events: readonly DurableEvent[]): void {
-    const place = this.#added % (this.#limit + 1);
-    this.#firstSeqs[place] = firstSeq;
-    this.#instants[place] = atMs;
-    this.#packs[place] = events;
-    this.#added += 1;
-    this.#held += events.length;
-    this.#lastSeq = firstSeq + events.length - 1;
-    this.#dropOld(atMs);
+    for (const event of events) this.#push(atMs, event);
+    this.#dropOld(atMs, firstSeq);
   }
 
   /** Events with a larger sequence number, in order, at most `limit`. */
-  after(seq: number, limit: number): StoredEvents[] {
+  after(afterSeq: number, limit: number): StoredEvents[] {
     const found: StoredEvents[] = [];
-    const afterSeq = Math.max(seq, this.#lastSeq - this.#limit);
-    for (let n = this.#packOf(afterSeq + 1); n < this.#added && found.length < limit; n++) {
-      const place = n % (this.#limit + 1);
-      const firstSeq = this.#firstSeqs[place] as number;
-      const atMs = this.#instants[place] as number;
-      const events = this.#packs[place] as readonly DurableEvent[];
-      for (let i = Math.max(0, afterSeq + 1 - firstSeq); i < events.length && found.length < limit; i++) {
-        found.push({ seq: firstSeq + i, atMs, event: events[i] as DurableEvent });
-      }
+    for (let seq = Math.max(afterSeq + 1, this.#firstSeq); seq <= this.#lastSeq && found.length < limit; seq++) {
+      const chunk = this.#chunkOf(seq);
+      const row = this.#rowOf(seq);
+      found.push({ seq, atMs: chunk.atMs(row), event: chunk.event(row) });
     }
     return found;
   }
 
   clear(): void {
-    this.#packs.length = 0;
-    this.#dropped = this.#added;
-    this.#held = 0;
+    this.#chunks = [];
+    this.#startSeq = this.#lastSeq + 1;
+    this.#firstSeq = this.#startSeq;
   }
 
-  /** The newest commit stays, however old it becomes. */
-  #dropOld(nowMs: number): void {
-    while (this.#added - this.#dropped > 1) {
-      const place = this.#dropped % (this.#limit + 1);
-      const oldest = (this.#packs[place] as readonly DurableEvent[]).length;
-      const isOld = nowMs - (this.#instants[place] as number) > this.#ageMs;
-      if (!isOld && this.#held - oldest < this.#limit) return;
-      this.#packs[place] = undefined;
-      this.#held -= oldest;
-      this.#dropped += 1;
+  #push(atMs: number, event: DurableEvent): void {
+    const seq = this.#lastSeq + 1;
+    if (seq - this.#startSeq === this.#chunks.length * ROWS) this.#grow();
+    this.#chunkOf(seq).add(this.#rowOf(seq), atMs, event, this.#likeOf);
+    this.#lastSeq = seq;
+  }
+
+  /** The newest commit stays within the count, however old it becomes. */
+  #dropOld(nowMs: number, newestSeq: number): void {
+    this.#firstSeq = Math.max(this.#firstSeq, this.#lastSeq - this.#limit + 1);
+    while (this.#firstSeq < newestSeq && nowMs - this.#atMs(this.#firstSeq) > this.#ageMs) this.#firstSeq += 1;
+    while (this.#startSeq + ROWS <= this.#firstSeq) {
+      this.#worn = this.#chunks.shift();
+      this.#startSeq += ROWS;
     }
   }
 
-  /** Number of the commit that holds this event, or of the first one after it. By halving. */
-  #packOf(seq: number): number {
-    let low = this.#dropped;
-    let high = this.#added;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const place = middle % (this.#limit + 1);
-      const lastSeq = (this.#firstSeqs[place] as number) + (this.#packs[place] as readonly DurableEvent[]).length - 1;
-      if (lastSeq < seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  #atMs(seq: number): number {
+    return this.#chunkOf(seq).atMs(this.#rowOf(seq));
+  }
+
+  #grow(): void {
+    this.#chunks.push(new EventChunk(this.#worn));
+    this.#worn = undefined;
+  }
+
+  #chunkOf(seq: number): EventChunk {
+    return this.#chunks[Math.trunc((seq - this.#startSeq) / ROWS)] as EventChunk;
+  }
+
+  #rowOf(seq: number): number {
+    return (seq - this.#startSeq) % ROWS;
   }
 }

@@ -8,11 +8,10 @@
  */
 import type { AgentId, TaskId } from "../base/ids.ts";
 import type { SettledFacts } from "../core/record.ts";
-import type { Attempt, Priority, Settlement, TaskBody, TaskSpec } from "../core/task.ts";
+import type { Attempt, Priority, TaskBody, TaskSpec } from "../core/task.ts";
+import { type Column, column, present, ROWS } from "./column.ts";
 import { specLike } from "./like-specs.ts";
-
-/** So few that a store with little in it is small, and so many that a chunk more is nothing. */
-export const ROWS = 256;
+import { isPlainEnding, plainAttempt, plainSettlement } from "./plain-ending.ts";
 
 /** The numbers of a row. Who is kept whole has only those that are asked for without the rest. */
 export const NUM = 0;
@@ -32,18 +31,11 @@ export const EARLIER = 11;
 export const LATER = 12;
 const NUMBERS = 13;
 
-/** How all have ended whose facts are not kept whole. */
-export const COMPLETED = { status: "completed", deadLettered: false } as const satisfies Partial<Settlement>;
-
 /** Most tasks have nothing of these: one list stands for all that are empty. */
 const NONE: readonly never[] = [];
 
-type Column<T> = (T | undefined)[];
-
-const column = <T>(): Column<T> => new Array<T | undefined>(ROWS).fill(undefined);
-
 export class SettledChunk {
-  readonly #numbers = new Float64Array(ROWS * NUMBERS);
+  readonly #numbers: Float64Array;
   readonly #agentIds = column<AgentId>();
   readonly #agentNames = column<string>();
   /** A text is a body that has a prompt and nothing else. */
@@ -55,6 +47,11 @@ export class SettledChunk {
   readonly results = column<string>();
   /** Facts of those that did not go as most do; undefined while there are none. */
   #whole: Column<SettledFacts> | undefined;
+
+  /** @param worn - nobody reads it any more: its numbers are written over, which is cheaper than new ones */
+  constructor(worn: SettledChunk | undefined) {
+    this.#numbers = worn === undefined ? new Float64Array(ROWS * NUMBERS) : worn.#numbers;
+  }
 
   /** @param likeOf - gives a spec that says the same but for what is the task's own */
   add(row: number, facts: SettledFacts, likeOf: (spec: TaskSpec) => TaskSpec): void {
@@ -129,21 +126,33 @@ export class SettledChunk {
     const createdAtMs = numbers[CREATED_AT] as number;
     const bodySize = numbers[BODY_SIZE] as number;
     const wallMs = present(numbers[WALL_MS]);
+    const fence = numbers[FENCE] as number;
+    const settledAtMs = numbers[SETTLED_AT] as number;
     return {
       num: numbers[NUM] as number,
       spec: specLike(this.specs[row] as TaskSpec, { id, priority, createdAtMs, bodySize }),
-      settlement: settlementOf(numbers),
+      settlement: plainSettlement({ settledAtMs, resultBytes: present(numbers[RESULT_BYTES]) }),
       priority,
       queuedAtMs: numbers[QUEUED_AT] as number,
       attemptCount: 1,
       lastNumber: 1,
-      lastFence: numbers[FENCE] as number,
+      lastFence: fence,
       failedAgentIds: NONE,
       failedDependencies: NONE,
       refunds: 0,
       spent: wallMs === undefined ? undefined : { tokens: undefined, costUsd: undefined, wallMs },
       replays: 0,
-      attempts: [attemptOf(numbers, this.#agentIds[row] as AgentId, this.#agentNames[row] as string)],
+      attempts: [
+        plainAttempt({
+          number: 1,
+          agentId: this.#agentIds[row] as AgentId,
+          agentName: this.#agentNames[row] as string,
+          fence,
+          assignedAtMs: numbers[ASSIGNED_AT] as number,
+          startedAtMs: present(numbers[STARTED_AT]),
+          endedAtMs: settledAtMs,
+        }),
+      ],
     };
   }
 }
@@ -154,18 +163,10 @@ function soleAttempt(facts: SettledFacts): Attempt | undefined {
   const attempt = attempts[0];
   const isUsual =
     attempts.length === 1 &&
-    attempt?.outcome === "succeeded" &&
+    attempt !== undefined &&
+    isPlainEnding(settlement, attempt) &&
     attempt.number === 1 &&
     attempt.fence === facts.lastFence &&
-    attempt.endedAtMs === settlement.settledAtMs &&
-    attempt.blame === undefined &&
-    attempt.error === undefined &&
-    attempt.usage === undefined &&
-    settlement.status === COMPLETED.status &&
-    settlement.deadLettered === COMPLETED.deadLettered &&
-    settlement.error === undefined &&
-    settlement.usage === undefined &&
-    settlement.progress === undefined &&
     spent?.tokens === undefined &&
     spent?.costUsd === undefined &&
     facts.priority === facts.spec.priority &&
@@ -192,35 +193,4 @@ function writeNumbers(numbers: Float64Array, at: number, facts: SettledFacts, at
   numbers[at + CREATED_AT] = spec.createdAtMs;
   numbers[at + FENCE] = facts.lastFence;
   numbers[at + PRIORITY] = facts.priority;
-}
-
-function settlementOf(numbers: Float64Array): Settlement {
-  return {
-    status: COMPLETED.status,
-    error: undefined,
-    resultBytes: present(numbers[RESULT_BYTES]),
-    usage: undefined,
-    settledAtMs: numbers[SETTLED_AT] as number,
-    deadLettered: COMPLETED.deadLettered,
-  };
-}
-
-function attemptOf(numbers: Float64Array, agentId: AgentId, agentName: string): Attempt {
-  return {
-    number: 1,
-    agentId,
-    agentName,
-    fence: numbers[FENCE] as number,
-    assignedAtMs: numbers[ASSIGNED_AT] as number,
-    startedAtMs: present(numbers[STARTED_AT]),
-    endedAtMs: numbers[SETTLED_AT] as number,
-    outcome: "succeeded",
-    blame: undefined,
-    error: undefined,
-    usage: undefined,
-  };
-}
-
-export function present(number: number | undefined): number | undefined {
-  return number === undefined || Number.isNaN(number) ? undefined : number;
 }

@@ -3,23 +3,16 @@ import type { TaskId } from "../base/ids.ts";
 import type { SettledFacts } from "../core/record.ts";
 import { type OldTask, retainedBytes } from "../core/retired.ts";
 import type { Settlement, TaskBody, TaskSpec } from "../core/task.ts";
+import { present, ROWS } from "./column.ts";
 import { LikeSpecs, type SharedSpec } from "./like-specs.ts";
-import {
-  BODY_SIZE,
-  COMPLETED,
-  EARLIER,
-  LATER,
-  NUM,
-  present,
-  RESULT_BYTES,
-  ROWS,
-  SETTLED_AT,
-  SettledChunk,
-} from "./settled-chunk.ts";
+import { PLAIN } from "./plain-ending.ts";
+import { BODY_SIZE, EARLIER, LATER, NUM, RESULT_BYTES, SETTLED_AT, SettledChunk } from "./settled-chunk.ts";
 import type { SettledRow } from "./store.ts";
 
 export class SettledColumns {
   #chunks: SettledChunk[] = [];
+  /** The one that went last. */
+  #worn: SettledChunk | undefined;
   #start = 0;
   #end = 0;
   readonly #kinds = new LikeSpecs();
@@ -71,7 +64,7 @@ export class SettledColumns {
   }
 
   endingAt(place: number): Pick<Settlement, "status" | "deadLettered"> {
-    return this.#chunkOf(place).whole(this.#rowOf(place))?.settlement ?? COMPLETED;
+    return this.#chunkOf(place).whole(this.#rowOf(place))?.settlement ?? PLAIN;
   }
 
   bytesAt(place: number): number {
@@ -122,7 +115,7 @@ export class SettledColumns {
   /** Lets go of the chunks in which every place is before this one. */
   cutBefore(place: number): void {
     while (this.#start + ROWS <= place) {
-      this.#chunks.shift();
+      this.#worn = this.#chunks.shift();
       this.#start += ROWS;
     }
   }
@@ -143,9 +136,14 @@ export class SettledColumns {
   }
 
   #take(): number {
-    if (this.#end - this.#start === this.#chunks.length * ROWS) this.#chunks.push(new SettledChunk());
+    if (this.#end - this.#start === this.#chunks.length * ROWS) this.#grow();
     this.#end += 1;
     return this.#end - 1;
+  }
+
+  #grow(): void {
+    this.#chunks.push(new SettledChunk(this.#worn));
+    this.#worn = undefined;
   }
 
   #chunkOf(place: number): SettledChunk {

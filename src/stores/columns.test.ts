@@ -1,10 +1,12 @@
 import fc, { type Arbitrary } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { asAgentId, asPoolId, asTaskId } from "../base/ids.ts";
+import type { DurableEvent } from "../core/event.ts";
 import type { SettledFacts } from "../core/record.ts";
 import type { Attempt, Settlement, TaskBody, TaskSpec } from "../core/task.ts";
-import { anAttempt, aSpec, idOf, settledTask, usualTask } from "../testing/store-facts.ts";
+import { anAttempt, anEvent, aSpec, idOf, settledTask, usualTask } from "../testing/store-facts.ts";
 import { KINDS_KNOWN, LikeSpecs } from "./like-specs.ts";
+import { RecentEvents } from "./recent-events.ts";
 import { SettledColumns } from "./settled-columns.ts";
 
 /** Something to say of each field that there is: a new one does not compile before it stands here too. */
@@ -111,6 +113,55 @@ const someFacts: Arbitrary<SettledFacts> = fc
     };
   });
 
+type EventOf<T extends DurableEvent["type"]> = Omit<Extract<DurableEvent, { readonly type: T }>, "type">;
+
+const ODD_SUBMITTED: Odd<Omit<EventOf<"task.submitted">, "spec">> = {
+  num: fc.maxSafeNat(),
+  queuedAtMs: aboutNow,
+  nearAtMs: aboutNow,
+  resting: fc.constantFrom({ reason: "dependencies" } as const, { reason: "delay", untilMs: 5 } as const),
+  waitsFor: taskIds,
+  awaited: fc.record({ ids: taskIds, untilMs: number }),
+  failedDependencies: taskIds,
+};
+
+const ODD_LEASED: Odd<EventOf<"task.leased">> = {
+  taskId: text.map(asTaskId),
+  agentId: text.map(asAgentId),
+  number: count,
+  fence: fc.maxSafeNat(),
+  atMs: aboutNow,
+  expiresAtMs: aboutNow,
+};
+
+const ODD_SETTLED: Odd<Omit<EventOf<"task.settled">, "settlement">> = {
+  taskId: text.map(asTaskId),
+  attempt: fc.constant(undefined),
+  charged: fc.boolean(),
+  exclude: fc.boolean(),
+  held: fc.boolean(),
+};
+
+const NONE: readonly never[] = [];
+const READY = { resting: { reason: "agent" }, waitsFor: NONE, failedDependencies: NONE } as const;
+
+const someEvent: Arbitrary<DurableEvent> = fc.oneof(
+  fc.record({ facts: someFacts, odd: oneOf(ODD_SUBMITTED) }).map(({ facts, odd }): DurableEvent => {
+    const { num, spec, queuedAtMs } = facts;
+    return { type: "task.submitted", num, spec, queuedAtMs, ...READY, ...odd };
+  }),
+  fc.record({ num: fc.nat(99), odd: oneOf(ODD_LEASED) }).map(({ num, odd }): DurableEvent => {
+    const { agentId, number, fence, assignedAtMs: atMs } = anAttempt();
+    return { type: "task.leased", taskId: idOf(num), agentId, number, fence, atMs, expiresAtMs: atMs + 30_000, ...odd };
+  }),
+  fc.record({ facts: someFacts, odd: oneOf(ODD_SETTLED) }).map(({ facts, odd }): DurableEvent => {
+    const { spec, settlement, attempts } = facts;
+    const ended = { attempt: attempts[0], charged: true, exclude: false, held: false };
+    return { type: "task.settled", taskId: spec.id, settlement, ...ended, ...odd };
+  }),
+  text.map(anEvent),
+);
+
 const someBody: Arbitrary<TaskBody | undefined> = maybe(
   fc.record({ prompt: maybe(text), rest: maybe(text) }, { requiredKeys: [] }),
 );
@@ -166,6 +217,55 @@ describe("settled tasks by columns", () => {
     expect(columns.start).toBeLessThanOrEqual(700);
     expect([700, 999].map((place) => columns.numAt(place))).toEqual([700, 999]);
     expect(columns.add({ facts: usualTask(5) }, undefined)).toBe(1_000);
+  });
+});
+
+describe("events by columns", () => {
+  test("are what they were, whatever they were, however many have gone before", () => {
+    const someCommits = fc.array(fc.array(someEvent, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(someCommits, fc.nat(900), fc.integer({ min: 1, max: 300 }), (commits, before, limit) => {
+        const recent = new RecentEvents({ count: limit, ageMs: 1 });
+        const earlier = Array.from({ length: before }, (_, n) => anEvent(`e${n}`));
+        for (const [n, event] of earlier.entries()) recent.add(n + 1, 7, [event]);
+        for (const events of commits) recent.add(recent.lastSeq + 1, 8, events);
+        const all = [
+          ...earlier.map((event) => ({ atMs: 7, event })),
+          ...commits.flat().map((event) => ({ atMs: 8, event })),
+        ];
+        const numbered = all.map((stored, n) => ({ seq: n + 1, ...stored }));
+        expect(recent.after(0, all.length)).toEqual(numbered.slice(-limit));
+        expect(recent.after(before, 3)).toEqual(
+          numbered
+            .slice(-limit)
+            .filter(({ seq }) => seq > before)
+            .slice(0, 3),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("keep no object of what most events tell, and any other event itself", () => {
+    const recent = new RecentEvents({ count: 10, ageMs: 1_000 });
+    const { num, spec, queuedAtMs, settlement, attempts } = usualTask(1);
+    const ended = { attempt: attempts[0], charged: true, exclude: false, held: false };
+    const events: DurableEvent[] = [
+      { type: "task.submitted", num, spec, queuedAtMs, ...READY },
+      { type: "task.settled", taskId: spec.id, settlement, ...ended },
+      anEvent("a"),
+    ];
+    recent.add(1, 0, events);
+    expect(recent.after(0, 10).map(({ event }, n) => event === events[n])).toEqual([false, false, true]);
+  });
+
+  test("begin anew where they were cleared", () => {
+    const recent = new RecentEvents({ count: 10, ageMs: 1_000 });
+    recent.add(1, 0, [anEvent("a"), anEvent("b")]);
+    recent.clear();
+    expect(recent.after(0, 10)).toEqual([]);
+    recent.add(3, 0, [anEvent("c")]);
+    expect(recent.after(0, 10)).toEqual([{ seq: 3, atMs: 0, event: anEvent("c") }]);
   });
 });
 
