@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { asAgentId, asPoolId, asTaskId } from "../base/ids.ts";
 import type { DurableEvent } from "../core/event.ts";
 import type { SettledFacts } from "../core/record.ts";
+import { retainedBytes } from "../core/retired.ts";
 import type { Attempt, Settlement, TaskBody, TaskSpec } from "../core/task.ts";
 import { anAttempt, anEvent, aSpec, idOf, settledTask, usualTask } from "../testing/store-facts.ts";
 import { KINDS_KNOWN, LikeSpecs } from "./like-specs.ts";
@@ -192,7 +193,8 @@ describe("settled tasks by columns", () => {
         expect(columns.end).toBe(left.length);
         for (const [place, { facts, body, result }] of left.entries()) {
           expect(look(place)).toEqual({ facts, body, result });
-          expect(columns.oldTaskAt(place)).toMatchObject({ num: facts.num, id: facts.spec.id });
+          const { num, spec } = facts;
+          expect(columns.oldTaskAt(place)).toMatchObject({ num, id: spec.id, bytes: retainedBytes(facts) });
           expect(columns.endingAt(place)).toMatchObject({ status: facts.settlement.status });
           expect(columns.sharedAt(place)).toMatchObject({ pool: facts.spec.pool, type: facts.spec.type });
         }

@@ -8,6 +8,7 @@
  */
 import type { AgentId, TaskId } from "../base/ids.ts";
 import type { SettledFacts } from "../core/record.ts";
+import { retainedBytes } from "../core/retired.ts";
 import type { Attempt, Priority, TaskBody, TaskSpec } from "../core/task.ts";
 import { type Column, column, present, ROWS } from "./column.ts";
 import { specLike } from "./like-specs.ts";
@@ -16,20 +17,22 @@ import { isPlainEnding, plainAttempt, plainSettlement } from "./plain-ending.ts"
 /** The numbers of a row. Who is kept whole has only those that are asked for without the rest. */
 export const NUM = 0;
 export const SETTLED_AT = 1;
-export const BODY_SIZE = 2;
-/** NaN = absent, as in the next two. */
-export const RESULT_BYTES = 3;
-const WALL_MS = 4;
-const STARTED_AT = 5;
-const ASSIGNED_AT = 6;
-const QUEUED_AT = 7;
-const CREATED_AT = 8;
-const FENCE = 9;
-const PRIORITY = 10;
+/** As retention counts them. */
+export const BYTES = 2;
 /** The places before and after it in the list that it stands in. */
-export const EARLIER = 11;
-export const LATER = 12;
-const NUMBERS = 13;
+export const EARLIER = 3;
+export const LATER = 4;
+const FENCE = 5;
+const PRIORITY = 6;
+const CREATED_AT = 7;
+const QUEUED_AT = 8;
+const ASSIGNED_AT = 9;
+const BODY_SIZE = 10;
+/** NaN = absent, as in the next two. */
+const RESULT_BYTES = 11;
+const STARTED_AT = 12;
+const WALL_MS = 13;
+const NUMBERS = 14;
 
 /** Most tasks have nothing of these: one list stands for all that are empty. */
 const NONE: readonly never[] = [];
@@ -183,14 +186,15 @@ function writeNumbers(numbers: Float64Array, at: number, facts: SettledFacts, at
   const { num, spec, settlement } = facts;
   numbers[at + NUM] = num;
   numbers[at + SETTLED_AT] = settlement.settledAtMs;
-  numbers[at + BODY_SIZE] = spec.bodySize;
-  numbers[at + RESULT_BYTES] = settlement.resultBytes ?? Number.NaN;
+  numbers[at + BYTES] = retainedBytes(facts);
   if (attempt === undefined) return;
-  numbers[at + WALL_MS] = facts.spent?.wallMs ?? Number.NaN;
-  numbers[at + STARTED_AT] = attempt.startedAtMs ?? Number.NaN;
-  numbers[at + ASSIGNED_AT] = attempt.assignedAtMs;
-  numbers[at + QUEUED_AT] = facts.queuedAtMs;
-  numbers[at + CREATED_AT] = spec.createdAtMs;
   numbers[at + FENCE] = facts.lastFence;
   numbers[at + PRIORITY] = facts.priority;
+  numbers[at + CREATED_AT] = spec.createdAtMs;
+  numbers[at + QUEUED_AT] = facts.queuedAtMs;
+  numbers[at + ASSIGNED_AT] = attempt.assignedAtMs;
+  numbers[at + BODY_SIZE] = spec.bodySize;
+  numbers[at + RESULT_BYTES] = settlement.resultBytes ?? Number.NaN;
+  numbers[at + STARTED_AT] = attempt.startedAtMs ?? Number.NaN;
+  numbers[at + WALL_MS] = facts.spent?.wallMs ?? Number.NaN;
 }

@@ -1,12 +1,12 @@
 /** Settled tasks in the order of settlement: chunks of columns, of which those in front go once they are empty. */
 import type { TaskId } from "../base/ids.ts";
 import type { SettledFacts } from "../core/record.ts";
-import { type OldTask, retainedBytes } from "../core/retired.ts";
+import type { OldTask } from "../core/retired.ts";
 import type { Settlement, TaskBody, TaskSpec } from "../core/task.ts";
-import { present, ROWS } from "./column.ts";
+import { ROWS } from "./column.ts";
 import { LikeSpecs, type SharedSpec } from "./like-specs.ts";
 import { PLAIN } from "./plain-ending.ts";
-import { BODY_SIZE, EARLIER, LATER, NUM, RESULT_BYTES, SETTLED_AT, SettledChunk } from "./settled-chunk.ts";
+import { BYTES, EARLIER, LATER, NUM, SETTLED_AT, SettledChunk } from "./settled-chunk.ts";
 import type { SettledRow } from "./store.ts";
 
 export class SettledColumns {
@@ -68,9 +68,7 @@ export class SettledColumns {
   }
 
   bytesAt(place: number): number {
-    const bodySize = this.#numberAt(place, BODY_SIZE);
-    const resultBytes = present(this.#numberAt(place, RESULT_BYTES));
-    return retainedBytes({ spec: { bodySize }, settlement: { resultBytes } });
+    return this.#numberAt(place, BYTES);
   }
 
   oldTaskAt(place: number): OldTask {
