@@ -115,8 +115,7 @@ export class LocalPool implements Pool {
     return new Promise((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted) throw new PoolError("cancelled", "the call was cancelled", { cause: signal.reason });
-      const listen = signal && ((id: TaskId) => this.#cancelOnAbort(signal, [id]));
-      const ends = new Execution(resolve, reject, listen);
+      const ends = new Execution(resolve, reject, signal && this.#cancelling(signal));
       this.#engine.run(this.id, this.#input(task, options), ends, signal);
     });
   }
@@ -136,6 +135,11 @@ export class LocalPool implements Pool {
     if (timeoutMs === undefined) return options;
     parseWith(duration(1), timeoutMs, "timeoutMs");
     return { ...options, deadlineAt: new Date(this.#engine.nowMs() + timeoutMs).toISOString() };
+  }
+
+  /** Apart from its caller: where a function is made, all that it may ask for is kept in an object. */
+  #cancelling(signal: AbortSignal): (id: TaskId) => () => void {
+    return (id) => this.#cancelOnAbort(signal, [id]);
   }
 
   /** Returns what ends the listening. */
