@@ -36,17 +36,13 @@ interface Agent {
   at: number;
 }
 
-interface Happened {
-  readonly seq: number;
-  readonly type: "submitted" | "leased" | "settled";
-  readonly atMs: number;
-  readonly id: string;
-  readonly agent: string | undefined;
-}
+type Happened = "submitted" | "leased" | "settled";
 
 const EVENTS_KEPT = 10_000;
 const HISTORY_KEPT = 100_000;
 const WINDOW = 20;
+
+const ring = <T>(size: number): (T | undefined)[] => new Array<T | undefined>(size).fill(undefined);
 
 export function leastPool(run: Work, { agents: count, slots }: { agents: number; slots: number }) {
   const agents = Array.from({ length: count }, (_, n): Agent => {
@@ -56,13 +52,26 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
   const byId = new Map<string, Task>();
   const lanes: Task[][] = [[], [], [], []];
   const heads = [0, 0, 0, 0];
-  const events: Happened[] = [];
-  const history: Task[] = [];
+  // By columns, so that no object of a task outlives it.
+  const events = {
+    types: ring<Happened>(EVENTS_KEPT),
+    ids: ring<string>(EVENTS_KEPT),
+    atMs: new Float64Array(EVENTS_KEPT),
+  };
+  const history = {
+    ids: ring<string>(HISTORY_KEPT),
+    results: ring<string>(HISTORY_KEPT),
+    atMs: new Float64Array(HISTORY_KEPT),
+  };
   let seq = 0;
   let settled = 0;
 
-  function tell(type: Happened["type"], task: Task, atMs: number): void {
-    events[seq % EVENTS_KEPT] = { seq: seq++, type, atMs, id: task.id, agent: task.agent?.name };
+  function tell(type: Happened, { id }: Task, atMs: number): void {
+    const place = seq % EVENTS_KEPT;
+    events.types[place] = type;
+    events.ids[place] = id;
+    events.atMs[place] = atMs;
+    seq += 1;
   }
 
   function cheapest(nowMs: number): Agent | undefined {
@@ -123,7 +132,11 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
     task.settledAtMs = nowMs;
     task.result = good ? JSON.stringify(value) : String(value);
     tell("settled", task, nowMs);
-    history[settled++ % HISTORY_KEPT] = task;
+    const place = settled % HISTORY_KEPT;
+    history.ids[place] = task.id;
+    history.results[place] = task.result;
+    history.atMs[place] = nowMs;
+    settled += 1;
     byId.delete(task.id);
     if (good) task.resolve(JSON.parse(task.result));
     else task.reject(value);

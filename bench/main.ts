@@ -5,15 +5,15 @@
  *
  * Rounds are interleaved (A B C … A B C …), each run is a process of its own, the middle of the rounds is quoted with
  * the lowest and highest beside it, and ratios are taken inside a round before their middle is. The peers are pinned
- * in `bench/package.json` and installed when they are missing. `--write` puts the tables into `docs/performance.md`;
- * `--scale 0.01` only looks whether everything runs.
+ * in `bench/package.json` and installed when they are missing. `--write` puts the tables into `docs/performance.md`,
+ * with `--only` just those; `--scale 0.01` only looks whether everything runs.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs, promisify } from "node:util";
 import type { Case, Figures, Subject } from "./case.ts";
 import { CASES, LATER } from "./cases/all.ts";
-import { type Found, factsOfMachine, intoPage, type Line, table } from "./report.ts";
+import { type Found, factsOfMachine, intoPage, intoTables, type Line, table } from "./report.ts";
 
 const { values } = parseArgs({
   options: {
@@ -74,7 +74,13 @@ async function measure(one: Case): Promise<Found> {
   return { case: one, lines };
 }
 
-const wanted = CASES.filter(({ id }) => values.only === undefined || values.only.split(",").includes(id));
+const only = values.only?.split(",");
+const unknown = only?.filter((id) => !CASES.some((one) => one.id === id)) ?? [];
+if (unknown.length > 0) {
+  console.error(`--only: no case ${unknown.join(", ")}; there are ${CASES.map(({ id }) => id).join(", ")}`);
+  process.exit(2);
+}
+const wanted = CASES.filter(({ id }) => only?.includes(id) ?? true);
 const machine = factsOfMachine({ rounds: Number(values.rounds), scale: Number(values.scale) });
 if (!values.json) console.log(`${machine}\n`);
 const found: Found[] = [];
@@ -87,4 +93,9 @@ if (values.json) {
   const cases = found.map(({ case: { id }, lines }) => ({ id, lines }));
   console.log(JSON.stringify({ machine, scale: Number(values.scale), cases }));
 }
-if (values.write) writeFileSync(PAGE, intoPage(readFileSync(PAGE, "utf8"), { machine, found, later: LATER }));
+if (values.write) {
+  const page = readFileSync(PAGE, "utf8");
+  const written =
+    only === undefined ? intoPage(page, { machine, found, later: LATER }) : intoTables(page, { machine, found });
+  writeFileSync(PAGE, written);
+}

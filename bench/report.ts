@@ -62,13 +62,28 @@ export function table({ case: { title, says, columns, ratio }, lines }: Found): 
 const BEGIN = "<!-- What follows is written by npm run bench -- --write -->";
 const END = "<!-- Here it ends -->";
 
+interface Report {
+  /** What was measured on, and how. */
+  readonly machine: string;
+  readonly found: readonly Found[];
+  readonly later: readonly string[];
+}
+
 /** The page with its tables replaced. */
-export function intoPage(
-  page: string,
-  { machine, found, later }: { machine: string; found: readonly Found[]; later: readonly string[] },
-): string {
+export function intoPage(page: string, { machine, found, later }: Report): string {
   const [before = "", rest = ""] = page.split(BEGIN);
   const after = rest.split(END)[1] ?? "\n";
   const places = later.map((what) => `- ${what}: not measured yet.`).join("\n");
   return `${before}${BEGIN}\n\n${machine}\n\n${found.map(table).join("\n")}\n${places}\n\n${END}${after}`;
+}
+
+/** The page with some of its tables replaced; below each stands what it was measured on. */
+export function intoTables(page: string, { machine, found }: Pick<Report, "machine" | "found">): string {
+  return found.reduce((text, one) => {
+    const from = text.indexOf(`### ${one.case.title}\n`, text.indexOf(BEGIN));
+    if (from === -1)
+      throw new Error(`docs/performance.md has no table "${one.case.title}" yet: write all of them once`);
+    const ends = ["\n### ", "\n- ", `\n${END}`].map((mark) => text.indexOf(mark, from)).filter((end) => end !== -1);
+    return `${text.slice(0, from)}${table(one)}\n${machine}\n${text.slice(Math.min(...ends))}`;
+  }, page);
 }

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { CASES } from "../bench/cases/all.ts";
-import { intoPage, table } from "../bench/report.ts";
+import { intoPage, intoTables, table } from "../bench/report.ts";
 
 /** `claims` and `choices` have a test of their own. */
 const OURS = CASES.filter(({ id }) => id !== "claims" && id !== "choices");
@@ -84,4 +84,16 @@ test("a table tells the middle, and how far the rounds lie apart where that is m
   expect(written).toContain(text);
   expect(written).toContain("- Redis: not measured yet.");
   expect(intoPage(written, { machine: "another", found: [], later: [] })).not.toContain("this machine");
+  const again = { ...found, lines: [{ name: "ours", kind: "troupe", rounds: [{ a: 7, b: 8 }], ratios: [9] }] } as const;
+  const other = { ...found, case: { ...found.case, title: "Y" } };
+  const both = intoPage(page, { machine: "this machine", found: [found, other], later: ["Redis"] });
+  const partly = intoTables(both, { machine: "a quiet machine", found: [again] });
+  expect(partly.match(/\| \*\*ours\*\* \|.*/g)).toEqual([
+    "| **ours** | 7 | 8.00 | 9.00 |",
+    "| **ours** | 1,020 | 2.00 (1.00 – 3.00) | 2.00 |",
+  ]);
+  expect(partly).toContain("| 9.00 |\n\na quiet machine\n\n### Y\n");
+  expect(intoTables(partly, { machine: "m", found: [again, other] })).not.toContain("a quiet machine");
+  expect(partly.slice(partly.indexOf("- Redis"))).toBe(both.slice(both.indexOf("- Redis")));
+  expect(() => intoTables(page, { machine: "m", found: [found] })).toThrow('no table "X" yet');
 });
