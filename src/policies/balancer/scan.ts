@@ -26,23 +26,27 @@ export function cheapest<C extends Candidate>(
 ): C {
   let best = candidates[0];
   let lowest = cost(best, choice);
+  /** What the best says where costs are equal, once that was asked. */
+  let word: number | undefined;
   let late = !hasty && isPastShare(best, choice.nowMs);
   for (let i = 1; i < candidates.length; i++) {
     const candidate = candidates[i] as C;
     const isLate = !hasty && isPastShare(candidate, choice.nowMs);
     if (isLate && !late) continue;
     const price = cost(candidate, choice);
-    if (isLate === late && (price > lowest || (price === lowest && !breaksTie(candidate, best, choice, tie)))) continue;
+    if (isLate === late && price > lowest) continue;
+    let own: number | undefined;
+    if (isLate === late && price === lowest) {
+      word ??= tie?.(best, choice) ?? 0;
+      own = tie?.(candidate, choice) ?? 0;
+      if (own > word || (own === word && candidate.ordinal >= best.ordinal)) continue;
+    }
     best = candidate;
     lowest = price;
+    word = own;
     late = isLate;
   }
   return best;
-}
-
-function breaksTie(candidate: Candidate, best: Candidate, choice: Choice, tie: Cost | undefined): boolean {
-  const difference = tie === undefined ? 0 : tie(candidate, choice) - tie(best, choice);
-  return difference === 0 ? candidate.ordinal < best.ordinal : difference < 0;
 }
 
 /**
