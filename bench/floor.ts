@@ -65,6 +65,8 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
   };
   let seq = 0;
   let settled = 0;
+  let waiting = 0;
+  let free = count * slots;
 
   function tell(type: Happened, { id }: Task, atMs: number): void {
     const place = seq % EVENTS_KEPT;
@@ -100,11 +102,13 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
     return undefined;
   }
 
-  function match(): void {
-    const nowMs = Date.now();
-    for (let agent = cheapest(nowMs); agent !== undefined; agent = cheapest(nowMs)) {
-      const task = next();
-      if (task === undefined) return;
+  function match(nowMs: number): void {
+    while (waiting > 0 && free > 0) {
+      const agent = cheapest(nowMs);
+      const task = agent && next();
+      if (agent === undefined || task === undefined) return;
+      waiting -= 1;
+      free -= 1;
       task.status = "leased";
       task.agent = agent;
       task.startedAtMs = nowMs;
@@ -122,6 +126,7 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
     const agent = task.agent as Agent;
     const good = status === "completed";
     agent.inFlight -= 1;
+    free += 1;
     agent.latencyMs += (nowMs - task.startedAtMs - agent.latencyMs) / 8;
     agent.window[agent.at++ % WINDOW] = good;
     agent.consecutive = good ? 0 : agent.consecutive + 1;
@@ -140,7 +145,7 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
     byId.delete(task.id);
     if (good) task.resolve(JSON.parse(task.result));
     else task.reject(value);
-    match();
+    match(nowMs);
   }
 
   return (input: { readonly prompt: string; readonly priority: number }): Promise<unknown> =>
@@ -154,7 +159,8 @@ export function leastPool(run: Work, { agents: count, slots }: { agents: number;
       const task: Task = { id, prompt, priority, createdAtMs: nowMs, ...begun, resolve, reject };
       byId.set(id, task);
       (lanes[priority] as Task[]).push(task);
+      waiting += 1;
       tell("submitted", task, nowMs);
-      match();
+      match(nowMs);
     });
 }
