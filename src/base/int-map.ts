@@ -70,7 +70,7 @@ export class IntMap<V> {
 
   /** Of all that are in it, the one that came first. */
   first(): V | undefined {
-    for (let n = 0; n < this.#values.length; n++) if (this.#values[n] !== undefined) return this.#values[n];
+    for (let n = 0; n < this.#used; n++) if (this.#values[n] !== undefined) return this.#values[n];
     return undefined;
   }
 
